@@ -1,0 +1,76 @@
+# What people and CI run. A new clone needs Go and `make test`; the tools are pinned in tools/go.mod.
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+# Without a tag or a checkout this is empty, and `clerksync version` shows Go's own build information.
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null)
+ARGS ?=
+FUZZTIME ?= 1m
+COUNT ?= 10
+BASE ?=
+
+tool := go tool -modfile=tools/go.mod
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## bin/clerksync
+	go build -trimpath -buildvcs=auto -ldflags "-X main.version=$(VERSION)" -o bin/clerksync ./cmd/clerksync
+
+.PHONY: dev
+dev: inngest build ## everything on this machine, no configuration (ARGS="...": arguments of clerksync dev)
+	bin/clerksync dev $(ARGS)
+
+.PHONY: inngest
+inngest: ## the Inngest Dev Server, for dev and test
+	@tools/inngest/install.sh
+
+.PHONY: test
+test: inngest ## all tests, with the race detector
+	go test -race -timeout 12m ./...
+
+.PHONY: e2e
+e2e: inngest ## only the tests of the finished binary against real servers
+	go test -race -timeout 12m ./test/...
+
+.PHONY: fuzz
+fuzz: ## each fuzz target for FUZZTIME (1m)
+	@pkgs=$$(go list ./...); \
+	for pkg in $$pkgs; do \
+		targets=$$(go test -list '^Fuzz' "$$pkg"); \
+		for target in $$(grep '^Fuzz' <<<"$$targets" || true); do \
+			echo "== $$pkg $$target"; \
+			go test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) "$$pkg"; \
+		done; \
+	done
+
+.PHONY: bench
+bench: ## benchmarks into bin/bench-<commit>.txt (COUNT=10, BASE=file: compare with it)
+	@mkdir -p bin
+	@out=bin/bench-$$(git rev-parse --short HEAD).txt; \
+	go test -run '^$$' -bench . -benchmem -count $(COUNT) ./... | tee "$$out"; \
+	$(tool) benchstat $(BASE) "$$out"
+
+.PHONY: lint
+lint: ## linters with and without the dev command, vet, format, shell scripts
+	go vet ./...
+	$(tool) golangci-lint run
+	$(tool) golangci-lint run --build-tags nodev
+	@if command -v shellcheck >/dev/null; then set -x; shellcheck .ci/run tools/*.sh tools/*/*.sh; \
+	else echo "shellcheck is not installed: shell scripts not checked"; fi
+
+.PHONY: fmt
+fmt: ## gofumpt and what else lint can mend by itself
+	$(tool) golangci-lint fmt
+	$(tool) golangci-lint run --fix
+
+.PHONY: vuln
+vuln: ## known vulnerabilities in what the program calls
+	tools/vuln.sh ./...
+
+.PHONY: clean
+clean: ## remove what was built
+	rm -rf bin
