@@ -1,0 +1,126 @@
+package config_test
+
+import (
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/glowup-app/clerksync/config"
+)
+
+// need says for each variable whether serve requires it, as Load tells.
+func need(t *testing.T) map[string]string {
+	t.Helper()
+	required := map[string]string{}
+	for _, mode := range []struct{ env, word string }{{"INNGEST_DEV=0", "required in cloud mode"}, {"INNGEST_DEV=1", "required"}} {
+		_, err := config.Load([]string{mode.env}, "")
+		for _, f := range faults(t, err) {
+			required[f.Variable] = mode.word
+		}
+	}
+	return required
+}
+
+func read(t *testing.T, path string) string {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+func TestDocsListTheVariables(t *testing.T) {
+	t.Parallel()
+	required := need(t)
+	var want []string
+	for _, v := range config.Variables() {
+		cell := required[v.Name]
+		if v.Default != "" {
+			cell = "`" + v.Default + "`"
+		}
+		want = append(want, strings.TrimSpace("| `"+strings.Join(append([]string{v.Name}, v.Aliases...), "`, `")+"` | "+v.Meaning+" | "+cell)+" |")
+	}
+	var got []string
+	for line := range strings.Lines(read(t, "../docs/configuration.md")) {
+		if strings.HasPrefix(line, "| `") {
+			got = append(got, strings.TrimSpace(line))
+		}
+	}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Errorf("docs/configuration.md (-want +got)\n%s", d)
+	}
+}
+
+// In .env.example what is required is empty, and the rest is a comment with the default, or with an example
+// where there is none.
+func TestDotEnvExampleListsTheVariables(t *testing.T) {
+	t.Parallel()
+	required := need(t)
+	var want []string
+	for _, v := range config.Variables() {
+		switch {
+		case required[v.Name] != "":
+			want = append(want, v.Name+"=")
+		case v.Default != "":
+			want = append(want, "#"+v.Name+"="+v.Default)
+		default:
+			want = append(want, "#"+v.Name+"="+v.Example)
+		}
+	}
+	text := read(t, "../.env.example")
+	got := regexp.MustCompile(`(?m)^#?[A-Z_]+=.*$`).FindAllString(text, -1)
+	if d := cmp.Diff(want, got); d != "" {
+		t.Errorf(".env.example (-want +got)\n%s", d)
+	}
+	for _, v := range config.Variables() {
+		for _, alias := range v.Aliases {
+			if !strings.Contains(text, "Also read: "+alias+"\n") {
+				t.Errorf(".env.example: want a mention of %s", alias)
+			}
+		}
+	}
+}
+
+func TestDotEnvExampleAsItIs(t *testing.T) {
+	t.Parallel()
+	if _, err := config.LoadDev(nil, "../.env.example"); err != nil {
+		t.Errorf("dev: want no error, got %v", err)
+	}
+	_, err := config.Load(nil, "../.env.example")
+	for _, f := range faults(t, err) {
+		if !f.Missing {
+			t.Errorf("serve: want only what is missing, got %s malformed", f.Variable)
+		}
+	}
+}
+
+func TestVariables(t *testing.T) {
+	t.Parallel()
+	names := map[string]bool{}
+	for _, v := range config.Variables() {
+		t.Run(v.Name, func(t *testing.T) {
+			if v.Meaning == "" || v.Want == "" || v.Example == "" {
+				t.Errorf("want a meaning, a good value and an example, got %q, %q, %q", v.Meaning, v.Want, v.Example)
+			}
+			for _, name := range append([]string{v.Name}, v.Aliases...) {
+				if names[name] {
+					t.Errorf("want each name once, got %s again", name)
+				}
+				names[name] = true
+			}
+			// An example that is refused would be the worst of help.
+			for _, value := range []string{v.Example, v.Default} {
+				if _, err := config.Load(env(v.Name+"="+value, "INNGEST_DEV=1"), ""); value != "" && err != nil {
+					t.Errorf("%q: want it taken, got %v", value, err)
+				}
+				if _, err := config.Load(env(v.Name+"="+value), ""); value != "" && err != nil {
+					t.Errorf("%q: want it taken in cloud mode, got %v", value, err)
+				}
+			}
+		})
+	}
+}
