@@ -1,0 +1,172 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/mongo"
+	"go.mongodb.org/mongo-driver/v2/mongo/options"
+
+	"github.com/glowup-app/clerksync/clerk"
+)
+
+// document is a user's document as it was read.
+type document struct {
+	user
+	// adopted says that there was bookkeeping: false for a document that the application made first.
+	adopted bool
+	// revision is new with every write of ours, never used twice, also not by a later document of the same id.
+	revision bson.ObjectID
+	// unconfirmed says that nobody has seen, since the document was made, that there is no tombstone.
+	unconfirmed bool
+}
+
+// bookkeeping is the sub-document "sync".
+type bookkeeping struct {
+	Revision    bson.ObjectID      `bson:"rev"`
+	Unconfirmed bool               `bson:"unconfirmed,omitempty"`
+	Fields      map[string]version `bson:"fields"`
+}
+
+// version is a clerk.Version in a document.
+type version struct {
+	At      int64  `bson:"at"`
+	TS      int64  `bson:"ts"`
+	EventID string `bson:"event"`
+}
+
+const (
+	keyRevision    = "sync.rev"
+	keyUnconfirmed = "sync.unconfirmed"
+	keyFields      = "sync.fields."
+)
+
+func byID(id string) bson.D { return bson.D{{Key: "_id", Value: id}} }
+
+var synced = bson.D{
+	{Key: fieldEmail, Value: 1},
+	{Key: fieldFirstName, Value: 1},
+	{Key: fieldLastName, Value: 1},
+	{Key: fieldFullName, Value: 1},
+	{Key: fieldProfilePicture, Value: 1},
+	{Key: fieldUsername, Value: 1},
+	{Key: "sync", Value: 1},
+}
+
+// find reads a user's document, see documents.
+func (s *Store) find(ctx context.Context, id string) (d document, ok bool, err error) {
+	var raw bson.Raw
+	err = s.call(ctx, "find user", func(ctx context.Context) (err error) {
+		raw, err = s.users.FindOne(ctx, byID(id), options.FindOne().SetProjection(synced)).Raw()
+		return err
+	})
+	if errors.Is(err, mongo.ErrNoDocuments) {
+		return document{}, false, nil
+	}
+	if err != nil {
+		return document{}, false, err
+	}
+	d, err = decode(raw)
+	return d, err == nil, err
+}
+
+func decode(raw bson.Raw) (document, error) {
+	d := document{user: user{values: map[string]string{}, versions: map[string]clerk.Version{}}}
+	for _, f := range synced {
+		if v, ok := raw.Lookup(f.Key).StringValueOK(); ok {
+			d.values[f.Key] = v
+		}
+	}
+	value, err := raw.LookupErr("sync")
+	if err != nil {
+		return d, nil
+	}
+	var b bookkeeping
+	if err := value.Unmarshal(&b); err != nil || b.Revision.IsZero() {
+		return d, errors.New(`read user: the sub-document "sync" is not clerksync's: an application must not write there`)
+	}
+	d.adopted, d.revision, d.unconfirmed = true, b.Revision, b.Unconfirmed
+	for name, v := range b.Fields {
+		d.versions[name] = clerk.Version(v)
+	}
+	return d, nil
+}
+
+// insert makes a document of an edit, see documents.
+func (s *Store) insert(ctx context.Context, id, username string, e edit) error {
+	b := bookkeeping{Revision: bson.NewObjectID(), Unconfirmed: true, Fields: map[string]version{}}
+	for name, v := range e.versions {
+		b.Fields[name] = version(v)
+	}
+	doc := bson.D{{Key: "_id", Value: id}, {Key: fieldUsername, Value: username}}
+	for _, name := range slices.Sorted(maps.Keys(e.set)) {
+		doc = append(doc, bson.E{Key: name, Value: e.set[name]})
+	}
+	doc = append(doc, bson.E{Key: "sync", Value: b})
+	return s.write(ctx, "insert user", func(ctx context.Context) error {
+		_, err := s.users.InsertOne(ctx, doc)
+		return err
+	})
+}
+
+// update applies an edit to the document that was read, see documents.
+func (s *Store) update(ctx context.Context, id string, d document, username string, e edit) error {
+	set := bson.D{{Key: keyRevision, Value: bson.NewObjectID()}}
+	var unset bson.D
+	for _, name := range slices.Sorted(maps.Keys(e.set)) {
+		set = append(set, bson.E{Key: name, Value: e.set[name]})
+	}
+	for _, name := range e.unset {
+		unset = append(unset, bson.E{Key: name, Value: ""})
+	}
+	for _, name := range slices.Sorted(maps.Keys(e.versions)) {
+		set = append(set, bson.E{Key: keyFields + name, Value: version(e.versions[name])})
+	}
+	if username != "" {
+		set = append(set, bson.E{Key: fieldUsername, Value: username})
+	}
+	filter := append(byID(id), bson.E{Key: keyRevision, Value: d.revision})
+	switch {
+	case !d.adopted: // it is made, as far as tombstones go
+		filter = append(byID(id), bson.E{Key: keyRevision, Value: bson.D{{Key: "$exists", Value: false}}})
+		set = append(set, bson.E{Key: keyUnconfirmed, Value: true})
+	case d.unconfirmed:
+		unset = append(unset, bson.E{Key: keyUnconfirmed, Value: ""})
+	}
+	change := bson.D{{Key: "$set", Value: set}}
+	if len(unset) > 0 {
+		change = append(change, bson.E{Key: "$unset", Value: unset})
+	}
+	var matched int64
+	err := s.write(ctx, "update user", func(ctx context.Context) error {
+		result, err := s.users.UpdateOne(ctx, filter, change)
+		if err == nil {
+			matched = result.MatchedCount
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if matched == 0 {
+		return fmt.Errorf("update user: %w", errRaced)
+	}
+	return nil
+}
+
+// remove deletes a user's document, see documents.
+func (s *Store) remove(ctx context.Context, id string) (bool, error) {
+	var deleted int64
+	err := s.write(ctx, "delete user", func(ctx context.Context) error {
+		result, err := s.users.DeleteOne(ctx, byID(id))
+		if err == nil {
+			deleted = result.DeletedCount
+		}
+		return err
+	})
+	return deleted > 0, err
+}

@@ -1,0 +1,70 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/mongo"
+	"go.mongodb.org/mongo-driver/v2/mongo/options"
+)
+
+// index is what the server says of an index, as far as it matters here.
+type index struct {
+	Name    string   `bson:"name"`
+	Key     bson.D   `bson:"key"`
+	Unique  bool     `bson:"unique"`
+	Partial bson.Raw `bson:"partialFilterExpression"`
+}
+
+// ensureUsernameIndex makes the unique index on username unless there is one, such as Mongoose's.
+func (s *Store) ensureUsernameIndex(ctx context.Context) error {
+	var all []index
+	err := s.call(ctx, "list indexes", func(ctx context.Context) error {
+		cursor, err := s.users.Indexes().List(ctx)
+		if err != nil {
+			return err
+		}
+		return cursor.All(ctx, &all)
+	})
+	if err != nil && !isServerError(err, namespaceNotFound) {
+		return err
+	}
+	for _, i := range all {
+		if len(i.Key) != 1 || i.Key[0].Key != fieldUsername {
+			continue
+		}
+		if i.Unique && i.Partial == nil {
+			return nil
+		}
+		return fmt.Errorf("%w: %q on %s of %s must be unique and without a partial filter: drop it, clerksync makes its own",
+			ErrIncompatibleIndex, i.Name, fieldUsername, s.users.Name())
+	}
+	// Sparse: the application's own documents may have no username yet.
+	err = s.createUsernameIndex(ctx, options.Index().SetUnique(true).SetSparse(true))
+	if isServerError(err, notImplemented, commandNotFound) {
+		// FerretDB 1 has no sparse indexes and does not need one: its unique index passes over missing fields.
+		err = s.createUsernameIndex(ctx, options.Index().SetUnique(true))
+	}
+	if errors.Is(err, errDuplicate) {
+		return fmt.Errorf("%w: no unique index on %s of %s can be made, since some documents share one: make them differ",
+			ErrIncompatibleIndex, fieldUsername, s.users.Name())
+	}
+	return err
+}
+
+func (s *Store) createUsernameIndex(ctx context.Context, o *options.IndexOptionsBuilder) error {
+	return s.write(ctx, "create index", func(ctx context.Context) error {
+		_, err := s.users.Indexes().CreateOne(ctx, mongo.IndexModel{Keys: bson.D{{Key: fieldUsername, Value: 1}}, Options: o})
+		return err
+	})
+}
+
+// https://github.com/mongodb/mongo/blob/master/src/mongo/base/error_codes.yml
+const (
+	internalError     = 1
+	namespaceNotFound = 26
+	commandNotFound   = 59
+	notImplemented    = 238
+)
