@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net/url"
 	"strings"
+	"time"
 )
 
 // Config is what the program needs to know from outside.
@@ -21,6 +22,8 @@ type Config struct {
 	PublicURL           *url.URL
 	FunctionRetries     int // 0 to 20
 	FunctionConcurrency int // 0: Inngest's plan decides
+
+	DeadLetterRetention time.Duration // 1 hour to 3650 days
 
 	ClerkSecretKey Secret // "sk_…"; empty: no calls to Clerk
 

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -54,8 +55,8 @@ func defaults(edit ...func(*config.Config)) config.Config {
 		DatabaseName:    "glowup",
 		UsersCollection: "users",
 		Inngest:         config.Inngest{AppID: "glowup-app", EventKey: "event-key", SigningKey: "signkey-prod-0123456789abcdef"},
-		FunctionRetries: 20,
-		LogLevel:        slog.LevelInfo,
+		FunctionRetries: 20, DeadLetterRetention: 30 * 24 * time.Hour,
+		LogLevel: slog.LevelInfo,
 	}
 	for _, f := range edit {
 		f(&c)
@@ -182,6 +183,8 @@ func TestLoadTakes(t *testing.T) {
 		{"a public URL", []string{"PUBLIC_URL=https://sync.example.com:8443/base"}, func(c c) { c.PublicURL = mustURL("https://sync.example.com:8443/base") }},
 		{"no retries", []string{"FUNCTION_RETRIES=0"}, func(c c) { c.FunctionRetries = 0 }},
 		{"a limit of concurrency", []string{"FUNCTION_CONCURRENCY=100000"}, func(c c) { c.FunctionConcurrency = 100000 }},
+		{"dead letters for days", []string{"DEAD_LETTER_RETENTION=3650d"}, func(c c) { c.DeadLetterRetention = 3650 * 24 * time.Hour }},
+		{"dead letters for hours and minutes", []string{"DEAD_LETTER_RETENTION=1h30m"}, func(c c) { c.DeadLetterRetention = 90 * time.Minute }},
 		{"a key of Clerk's API", []string{"CLERK_SECRET_KEY=sk_test_aB.c-1"}, func(c c) { c.ClerkSecretKey = "sk_test_aB.c-1" }},
 		{"level debug", []string{"LOG_LEVEL=debug"}, func(c c) { c.LogLevel = slog.LevelDebug }},
 		{"level info", []string{"LOG_LEVEL=info"}, func(c c) { c.LogLevel = slog.LevelInfo }},
@@ -228,6 +231,7 @@ func TestLoadRefuses(t *testing.T) {
 		"PUBLIC_URL":                   {"sync.example.com", "//sync.example.com", "mailto:a@example.com", "https://sync.example.com/?a=1", "https://sync.example.com/?", "https://:443"},
 		"FUNCTION_RETRIES":             {"-1", "21", "1.5", "many"},
 		"FUNCTION_CONCURRENCY":         {"-1", "100001", "many"},
+		"DEAD_LETTER_RETENTION":        {"0d", "-1d", "3651d", "-213503d", "99999999999999999999d", "1.5d", "d", "59m", "87601h", "-1h", "30", "30 d"},
 		"CLERK_SECRET_KEY":             {"pk_test_1", "sk_", "sk_test 1"},
 		"LOG_LEVEL":                    {"INFO", "trace", "warning", "4"},
 		"LOG_FORMAT":                   {"JSON", "xml", "jsonx"},

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 	"unicode/utf8"
 )
 
@@ -132,6 +133,21 @@ func webURL(v string) (*url.URL, bool) {
 		return nil, false
 	}
 	return u, true
+}
+
+// retention takes days, too, which time.ParseDuration does not know.
+func retention(dst *time.Duration, v string) bool {
+	const day = 24 * time.Hour
+	d, err := time.ParseDuration(v)
+	if days, ok := strings.CutSuffix(v, "d"); ok {
+		var n int
+		if n, err = strconv.Atoi(days); n < 1 || n > 3650 { // far beyond, n days overflow
+			return false
+		}
+		d = time.Duration(n) * day
+	}
+	*dst = d
+	return err == nil && d >= time.Hour && d <= 3650*day
 }
 
 func logLevel(c *Config, v string) bool {

@@ -110,6 +110,12 @@ func Variables() []Variable {
 			set:     func(c *Config, v string) bool { return number(&c.FunctionConcurrency, v, 0, 100000) },
 		},
 		{
+			Name: "DEAD_LETTER_RETENTION", Default: "30d", Example: "30d",
+			Meaning: "How long a dead letter, which holds an event's personal data, is kept.",
+			Want:    "days such as 30d, or hours such as 12h, from 1h to 3650d",
+			set:     func(c *Config, v string) bool { return retention(&c.DeadLetterRetention, v) },
+		},
+		{
 			Name: "CLERK_SECRET_KEY", Example: "sk_test_0123456789",
 			Meaning: "Key of Clerk's Backend API, for backfill and reconcile only.",
 			Want:    "the secret key from Clerk's dashboard, which begins with sk_",

@@ -29,6 +29,7 @@ const perUser = "event.data.id"
 
 // Users is the copy that the functions keep.
 type Users interface {
+	DeadLetters
 	// Apply merges what an event says about a user.
 	Apply(ctx context.Context, c clerk.Change) (clerk.Outcome, error)
 	// Delete removes a user for good.
@@ -42,7 +43,7 @@ var (
 	ErrPanic = errors.New("run panicked")
 )
 
-// Functions are the three typed functions behind Inngest's serve handler.
+// Functions are the three typed functions, and those for what they give up, behind Inngest's serve handler.
 type Functions struct {
 	client  inngestgo.Client
 	users   Users
@@ -71,6 +72,9 @@ func NewFunctions(users Users, o Options) (*Functions, error) {
 		if err != nil {
 			return nil, fmt.Errorf("register %s: %w", fn.id, err)
 		}
+	}
+	if err := f.registerDeadLetters(); err != nil {
+		return nil, err
 	}
 	return f, nil
 }
@@ -143,7 +147,12 @@ func (f *Functions) do(
 	if e.Data.err != nil {
 		return "", fmt.Errorf("read event: %w", e.Data.err)
 	}
-	outcome, err = do(ctx, u, u.Version(eventID(e), e.Timestamp))
+	// A replay is the event that it repeats, at the same place in the user's history.
+	own, replay := clerk.Replay(eventID(e))
+	outcome, err = do(ctx, u, u.Version(own, e.Timestamp))
+	if err == nil && replay > 0 {
+		err = f.users.CloseDeadLetter(ctx, own)
+	}
 	if err != nil {
 		if cause := context.Cause(ctx); errors.Is(cause, ErrRunTimeout) {
 			err = fmt.Errorf("%w: %w", cause, err)

@@ -24,6 +24,9 @@ import (
 
 // fakeUsers is a store that does what the test says.
 type fakeUsers struct {
+	keep  func(ctx context.Context, l clerk.DeadLetter) error
+	close func(ctx context.Context, eventID string) error
+	sweep func(ctx context.Context) (int64, error)
 	apply func(ctx context.Context, c clerk.Change) (clerk.Outcome, error)
 	del   func(ctx context.Context, id string, v clerk.Version) (clerk.Outcome, error)
 }
@@ -35,6 +38,16 @@ func (f fakeUsers) Apply(ctx context.Context, c clerk.Change) (clerk.Outcome, er
 func (f fakeUsers) Delete(ctx context.Context, id string, v clerk.Version) (clerk.Outcome, error) {
 	return f.del(ctx, id, v)
 }
+
+func (f fakeUsers) KeepDeadLetter(ctx context.Context, l clerk.DeadLetter) error {
+	return f.keep(ctx, l)
+}
+
+func (f fakeUsers) CloseDeadLetter(ctx context.Context, eventID string) error {
+	return f.close(ctx, eventID)
+}
+
+func (f fakeUsers) Sweep(ctx context.Context) (int64, error) { return f.sweep(ctx) }
 
 const signingKey = "signkey-test-0123456789abcdef"
 
@@ -223,7 +236,8 @@ func TestCloudModeRefusesWhatIsNotSigned(t *testing.T) {
 type registration struct {
 	ID       string `json:"id"`
 	Triggers []struct {
-		Event string `json:"event"`
+		Event      string `json:"event"`
+		Expression string `json:"expression"`
 	} `json:"triggers"`
 	Concurrency any `json:"concurrency"`
 	Steps       struct {
@@ -300,8 +314,24 @@ func TestRegistration(t *testing.T) {
 			t.Errorf("concurrency of %s (-want +got)\n%s", id, d)
 		}
 	}
-	if want, got := 3, len(all); want != got {
+	if want, got := 5, len(all); want != got {
 		t.Errorf("functions: want %d, got %d", want, got)
+	}
+	letters := all["glowup-app-keep-dead-letters"]
+	var events []string
+	for _, trigger := range letters.Triggers {
+		events = append(events, trigger.Event)
+		for _, id := range []string{SyncUser, UpdateUser, DeleteUser} {
+			if want := `event.data.function_id == "glowup-app-` + id + `"`; !strings.Contains(trigger.Expression, want) {
+				t.Errorf("want dead letters of %s kept, the trigger is %s", id, trigger.Expression)
+			}
+		}
+	}
+	if d := cmp.Diff([]string{"inngest/function.failed", "inngest/function.cancelled"}, events); d != "" {
+		t.Errorf("triggers of dead letters (-want +got)\n%s", d)
+	}
+	if want, got := 20, letters.Steps.Step.Retries.Attempts; want != got {
+		t.Errorf("attempts of dead letters: want %d, got %d", want, got)
 	}
 }
 

@@ -14,9 +14,9 @@ import (
 const Path = "/api/inngest"
 
 const (
-	// maxInvokeBytes bounds the body of an invocation: the event, twice, and what surrounds it. The bridge
-	// takes events of 1 MiB.
-	maxInvokeBytes = 4 << 20
+	// maxInvokeBytes bounds the body of an invocation. It holds the event twice, and that of a dead letter holds
+	// the event that was given up four times; the bridge takes events of 1 MiB.
+	maxInvokeBytes = 8 << 20
 	// maxInvokeBuffered bounds the bodies of all invocations at once: inngestgo reads one whole before it
 	// checks the signature.
 	maxInvokeBuffered = 64 << 20

@@ -8,8 +8,9 @@ import (
 )
 
 type metrics struct {
-	runs     *prometheus.CounterVec
-	duration *prometheus.HistogramVec
+	runs        *prometheus.CounterVec
+	duration    *prometheus.HistogramVec
+	deadLetters *prometheus.CounterVec
 }
 
 func newMetrics(reg prometheus.Registerer) metrics {
@@ -22,6 +23,10 @@ func newMetrics(reg prometheus.Registerer) metrics {
 		duration: f.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "clerksync_function_duration_seconds",
 			Help: "Duration of one run, by function.", Buckets: prometheus.ExponentialBuckets(.001, 2, 15),
+		}, []string{"function"}),
+		deadLetters: f.NewCounterVec(prometheus.CounterOpts{
+			Name: "clerksync_dead_letters_total",
+			Help: "Dead letters kept, by the function that gave up.",
 		}, []string{"function"}),
 	}
 }

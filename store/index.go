@@ -54,6 +54,14 @@ func (s *Store) ensureUsernameIndex(ctx context.Context) error {
 	return err
 }
 
+// ensureLetterIndex is for the delete of a user, which looks for the user's letters.
+func (s *Store) ensureLetterIndex(ctx context.Context) error {
+	return s.write(ctx, "create index", func(ctx context.Context) error {
+		_, err := s.letters.Indexes().CreateOne(ctx, mongo.IndexModel{Keys: bson.D{{Key: "user_id", Value: 1}}})
+		return err
+	})
+}
+
 func (s *Store) createUsernameIndex(ctx context.Context, o *options.IndexOptionsBuilder) error {
 	return s.write(ctx, "create index", func(ctx context.Context) error {
 		_, err := s.users.Indexes().CreateOne(ctx, mongo.IndexModel{Keys: bson.D{{Key: fieldUsername, Value: 1}}, Options: o})
@@ -66,5 +74,7 @@ const (
 	internalError     = 1
 	namespaceNotFound = 26
 	commandNotFound   = 59
-	notImplemented    = 238
+	// A TTL index of another duration is there.
+	indexOptionsConflict = 85
+	notImplemented       = 238
 )

@@ -20,13 +20,18 @@ func (s *Store) Apply(ctx context.Context, c clerk.Change) (clerk.Outcome, error
 	return s.protocol().apply(ctx, c)
 }
 
-// Delete removes a user for good. It returns [clerk.Deleted] or AlreadyDeleted. After any error, deleting again
+// Delete removes a user for good, and what is personal from the user's dead letters. It returns [clerk.Deleted] or AlreadyDeleted. After any error, deleting again
 // is right.
 func (s *Store) Delete(ctx context.Context, userID string, v clerk.Version) (clerk.Outcome, error) {
 	if err := s.Setup(ctx); err != nil {
 		return "", err
 	}
-	return s.protocol().remove(ctx, userID, v)
+	outcome, err := s.protocol().remove(ctx, userID, v)
+	if err != nil {
+		return "", err
+	}
+	// After the tombstone: a letter that comes later finds it, see KeepDeadLetter.
+	return outcome, s.redactLetters(ctx, userID)
 }
 
 func (s *Store) protocol() protocol {

@@ -22,6 +22,8 @@ import (
 type Options struct {
 	// CallTimeout bounds each call to the database: a cut connection can hang one for ever. Default 5 s.
 	CallTimeout time.Duration
+	// DeadLetterRetention is how long a dead letter is kept after it failed. Default 30 days.
+	DeadLetterRetention time.Duration
 	// Logger is told what the server can and cannot do. Default: none.
 	Logger *slog.Logger
 	// Registerer gets the metrics. Default: none.
@@ -30,23 +32,26 @@ type Options struct {
 
 func (o Options) withDefaults() Options {
 	o.CallTimeout = cmp.Or(o.CallTimeout, 5*time.Second)
+	o.DeadLetterRetention = cmp.Or(o.DeadLetterRetention, 30*24*time.Hour)
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	return o
 }
 
-// Store is the users' collection and the tombstones beside it. Its methods may be called concurrently.
+// Store is the users' collection, and the tombstones and dead letters beside it. Its methods may be called concurrently.
 type Store struct {
 	client     *mongo.Client
 	users      *mongo.Collection
 	tombstones *mongo.Collection
+	letters    *mongo.Collection // dead ones
 	metrics    metrics
 	o          Options
 
 	setup     singleflight.Group
 	isSetUp   atomic.Bool
 	oneWriter atomic.Bool // the server's updates are not atomic, see prepare
+	sweeps    atomic.Bool // the server removes nothing by itself, see ensureExpiry
 	writer    sync.Mutex
 }
 
@@ -58,7 +63,7 @@ func CheckURI(uri string) error {
 	return nil
 }
 
-// New is a store of the named collection and of <collection>_tombstones. It does not connect: the database may
+// New is a store of the named collection, of <collection>_tombstones and of <collection>_dead_letters. It does not connect: the database may
 // be away at start, and come back.
 func New(uri, database, collection string, o Options) (*Store, error) {
 	opts := options.Client().
@@ -84,6 +89,7 @@ func New(uri, database, collection string, o Options) (*Store, error) {
 		client:     client,
 		users:      db.Collection(collection),
 		tombstones: db.Collection(collection + "_tombstones"),
+		letters:    db.Collection(collection + "_dead_letters"),
 		metrics:    newMetrics(o.Registerer),
 		o:          o,
 	}, nil
@@ -112,11 +118,10 @@ func (s *Store) Setup(ctx context.Context) error {
 	// One caller does it for all that wait, and not with its own context, which may end before theirs.
 	done := s.setup.DoChan("", func() (any, error) {
 		ctx := context.WithoutCancel(ctx)
-		if err := s.prepare(ctx); err != nil {
-			return nil, err
-		}
-		if err := s.ensureUsernameIndex(ctx); err != nil {
-			return nil, err
+		for _, do := range []func(context.Context) error{s.prepare, s.ensureUsernameIndex, s.ensureLetterIndex, s.ensureExpiry} {
+			if err := do(ctx); err != nil {
+				return nil, err
+			}
 		}
 		s.isSetUp.Store(true)
 		return nil, nil
