@@ -1,0 +1,7 @@
+//go:build !nodev
+
+package main
+
+import "syscall"
+
+func dieWithParent(attr *syscall.SysProcAttr) { attr.Pdeathsig = syscall.SIGKILL }

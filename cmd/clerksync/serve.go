@@ -1,0 +1,73 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"os/signal"
+	"strconv"
+	"syscall"
+
+	"github.com/urfave/cli/v3"
+
+	"github.com/glowup-app/clerksync/clerk"
+	"github.com/glowup-app/clerksync/config"
+	"github.com/glowup-app/clerksync/store"
+)
+
+func (a *app) serveCommand() *cli.Command {
+	return &cli.Command{
+		Name:  "serve",
+		Usage: "run the server, configured by environment variables only",
+		Description: "Serves the webhook bridge on POST /api/webhooks/clerk, the functions on /api/inngest, and\n" +
+			"/healthz, /readyz and /metrics. A file .env in the working directory is read too; the environment wins.\n\n" +
+			variablesHelp(),
+		Before: noArgs,
+		Action: func(ctx context.Context, _ *cli.Command) error { return a.serve(ctx) },
+	}
+}
+
+func (a *app) serve(ctx context.Context) error {
+	cfg, err := a.loadConfig(config.Load)
+	if err != nil {
+		return err
+	}
+	log := newLogger(a.stderr, cfg.LogFormat, cfg.LogLevel)
+	for _, w := range cfg.Warnings {
+		log.WarnContext(ctx, w) //nolint:sloglint // the configuration's own words, which hold no values
+	}
+	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	// After the first signal the default comes back, so that a second one ends the process at once.
+	context.AfterFunc(ctx, stop)
+
+	s, err := newServer(cfg, log)
+	if err != nil {
+		return err
+	}
+	var lc net.ListenConfig
+	listener, err := lc.Listen(ctx, "tcp", net.JoinHostPort("", strconv.Itoa(cfg.Port)))
+	if err != nil {
+		s.close(ctx)
+		return fmt.Errorf("%w (PORT sets another port)", err)
+	}
+	b := readBuild()
+	log.LogAttrs(ctx, slog.LevelInfo, "server started", slog.Int(clerk.KeyPort, cfg.Port), slog.String(clerk.KeyBuild, b.version),
+		slog.String(clerk.KeyCommit, b.commit), slog.Bool(clerk.KeyDev, cfg.Inngest.Dev))
+	if err := s.run(ctx, listener); err != nil {
+		return err
+	}
+	log.LogAttrs(context.WithoutCancel(ctx), slog.LevelInfo, "server stopped")
+	return nil
+}
+
+// loadConfig also asks the driver about the connection string, and reports all faults in one error.
+func (a *app) loadConfig(load func(environ []string, dotenv string) (config.Config, error)) (config.Config, error) {
+	cfg, err := load(a.environ, config.DotEnv)
+	if err == nil && cfg.DatabaseURI != "" && store.CheckURI(cfg.DatabaseURI.Reveal()) != nil {
+		err = &config.Error{Faults: []config.Fault{{Variable: "DATABASE_URI", Want: "a connection string that the MongoDB driver understands"}}}
+	}
+	return cfg, err
+}

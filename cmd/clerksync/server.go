@@ -1,0 +1,173 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"golang.org/x/net/netutil"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/glowup-app/clerksync/clerk"
+	"github.com/glowup-app/clerksync/config"
+	"github.com/glowup-app/clerksync/inngest"
+	"github.com/glowup-app/clerksync/store"
+	"github.com/glowup-app/clerksync/webhook"
+)
+
+// server is clerksync's parts, wired.
+type server struct {
+	store   *store.Store
+	sender  *inngest.Sender
+	http    *http.Server
+	metrics *prometheus.Registry
+	log     *slog.Logger
+
+	setUp    atomic.Bool // the database was reached and prepared
+	stopping atomic.Bool
+}
+
+// newServer wires the parts; it connects to nothing.
+func newServer(cfg config.Config, log *slog.Logger) (*server, error) {
+	s := &server{metrics: prometheus.NewRegistry(), log: log}
+	s.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+
+	var err error
+	s.store, err = store.New(cfg.DatabaseURI.Reveal(), cfg.DatabaseName, cfg.UsersCollection,
+		store.Options{DeadLetterRetention: cfg.DeadLetterRetention, Logger: log, Registerer: s.metrics})
+	if err != nil {
+		return nil, err
+	}
+	o := inngestOptions(cfg)
+	o.Logger, o.Registerer = log, s.metrics
+	s.sender = inngest.NewSender(o)
+	functions, err := inngest.NewFunctions(s.store, o)
+	if err != nil {
+		return nil, err
+	}
+	bridge, err := webhook.New(reveal(cfg.WebhookSecrets), received{s.sender, log}, webhook.Options{Logger: log, Registerer: s.metrics})
+	if err != nil {
+		return nil, err
+	}
+	s.http = &http.Server{
+		Handler: s.routes(bridge, functions),
+		// Against clients that never finish. The bridge sets a shorter deadline for a body; the longest
+		// request, a run, may take 30 s.
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       time.Minute,
+		WriteTimeout:      time.Minute,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    16 << 10, // Svix sends well under 2 KiB
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+	}
+	return s, nil
+}
+
+// received logs a verified event before it is handed over, which can take seconds.
+type received struct {
+	webhook.Sender
+	log *slog.Logger
+}
+
+// Send is the Sender's.
+func (r received) Send(ctx context.Context, e clerk.Event) error {
+	if r.log.Enabled(ctx, slog.LevelDebug) {
+		r.log.LogAttrs(ctx, slog.LevelDebug, "webhook received", slog.String(clerk.KeyEventID, e.ID),
+			slog.String(clerk.KeyEvent, e.Name), slog.String(clerk.KeyUserID, e.UserID()))
+	}
+	return r.Sender.Send(ctx, e)
+}
+
+func inngestOptions(cfg config.Config) inngest.Options {
+	return inngest.Options{
+		AppID:              cfg.Inngest.AppID,
+		Dev:                cfg.Inngest.Dev,
+		BaseURL:            cfg.Inngest.BaseURL,
+		EventKey:           cfg.Inngest.EventKey.Reveal(),
+		SigningKey:         cfg.Inngest.SigningKey.Reveal(),
+		SigningKeyFallback: cfg.Inngest.SigningKeyFallback.Reveal(),
+		PublicURL:          cfg.PublicURL,
+		Retries:            cfg.FunctionRetries,
+		Concurrency:        cfg.FunctionConcurrency,
+	}
+}
+
+func reveal(secrets []config.Secret) []string {
+	plain := make([]string, len(secrets))
+	for i, s := range secrets {
+		plain[i] = s.Reveal()
+	}
+	return plain
+}
+
+const (
+	// maxConns bounds the connections, at some 20 KiB each; more wait in the kernel's queue.
+	maxConns = 4096
+	// Stopping ends within the 15 s of the contract.
+	drainTimeout = 12 * time.Second
+	closeTimeout = 2 * time.Second
+)
+
+// run serves until ctx is done, then stops: not ready, no new connections, what is in flight finishes, the
+// database is left.
+func (s *server) run(ctx context.Context, listener net.Listener) error {
+	g, gctx := errgroup.WithContext(ctx)
+	g.Go(func() error {
+		err := s.http.Serve(netutil.LimitListener(listener, maxConns))
+		if errors.Is(err, http.ErrServerClosed) {
+			return nil
+		}
+		return err
+	})
+	g.Go(func() error {
+		s.awaitDatabase(gctx)
+		return nil
+	})
+	g.Go(func() error {
+		<-gctx.Done()
+		s.stopping.Store(true)
+		// The context is done, and this work is what is left to do.
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTimeout)
+		defer cancel()
+		if err := s.http.Shutdown(ctx); err != nil {
+			err = errors.Join(err, s.http.Close())
+			s.log.LogAttrs(ctx, slog.LevelWarn, "requests were cut off: the time to stop was over", slog.String(clerk.KeyError, err.Error()))
+		}
+		return nil
+	})
+	err := g.Wait()
+	s.close(ctx)
+	return err
+}
+
+// close leaves the database and Inngest, in a time of its own.
+func (s *server) close(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
+	defer cancel()
+	s.sender.Close()
+	if err := s.store.Close(ctx); err != nil {
+		s.log.LogAttrs(ctx, slog.LevelWarn, "the database connection was cut off", slog.String(clerk.KeyError, err.Error()))
+	}
+}
+
+// awaitDatabase prepares the database as soon as it is there. Webhooks are taken meanwhile: Inngest keeps them.
+func (s *server) awaitDatabase(ctx context.Context) {
+	delays := backoff.NewExponentialBackOff()
+	delays.MaxInterval = 5 * time.Second
+	_, err := backoff.Retry(ctx, func() (struct{}, error) { return struct{}{}, s.store.Setup(ctx) },
+		backoff.WithBackOff(delays), backoff.WithMaxElapsedTime(0),
+		backoff.WithNotify(func(err error, next time.Duration) {
+			s.log.LogAttrs(ctx, slog.LevelWarn, "database not ready", slog.String(clerk.KeyError, err.Error()), slog.Duration(clerk.KeyRetryIn, next))
+		}))
+	if err == nil {
+		s.setUp.Store(true)
+		s.log.LogAttrs(ctx, slog.LevelInfo, "database ready")
+	}
+}
