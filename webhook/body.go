@@ -21,6 +21,7 @@ const roomTimeout = time.Second
 
 var (
 	errNoRoom   = errors.New("no room for another body")
+	errBusy     = errors.New("too many hand-overs under way")
 	errTooLarge = errors.New("body over the limit")
 )
 

@@ -35,6 +35,9 @@ type Options struct {
 	// MaxBuffered bounds the bodies in memory over all requests, in bytes, one half for those up to 64 KiB, one
 	// for the others; a request that finds no room within a second is answered 503. Default 32 MiB.
 	MaxBuffered int64
+	// MaxHandovers bounds the hand-overs under way; a webhook beyond them is answered 503 at once, so that a slow
+	// queue does not pile up requests that time out together. Default 2048.
+	MaxHandovers int
 	// Logger gets one line per delivery. Default: none.
 	Logger *slog.Logger
 	// Registerer gets the metrics. Default: none.
@@ -46,6 +49,7 @@ func (o Options) withDefaults() Options {
 	o.ReadTimeout = cmp.Or(o.ReadTimeout, 10*time.Second)
 	o.MaxBody = cmp.Or(o.MaxBody, 1<<20)
 	o.MaxBuffered = max(cmp.Or(o.MaxBuffered, 32<<20), 2*o.MaxBody) // or the largest would never find room
+	o.MaxHandovers = cmp.Or(o.MaxHandovers, 2048)
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -61,6 +65,7 @@ type Handler struct {
 	sender   Sender
 	small    *lane
 	large    *lane
+	handing  chan struct{} // a place for each hand-over under way
 	metrics  metrics
 	o        Options
 }
@@ -77,6 +82,7 @@ func New(secrets []string, sender Sender, o Options) (*Handler, error) {
 		sender:   sender,
 		small:    newLane(o.MaxBuffered / 2),
 		large:    newLane(o.MaxBuffered / 2),
+		handing:  make(chan struct{}, o.MaxHandovers),
 		metrics:  newMetrics(o.Registerer),
 		o:        o,
 	}, nil
@@ -184,6 +190,13 @@ func (h *Handler) deliver(c echo.Context) delivery {
 		return delivery{id: signed.id(), refused: malformed, cause: err}
 	}
 	d := delivery{id: signed.id(), event: envelope.Event(signed.id(), time.Now())}
+	select {
+	case h.handing <- struct{}{}:
+		defer func() { <-h.handing }()
+	default:
+		d.refused, d.cause = overloaded, errBusy
+		return d
+	}
 	if err := h.send(r.Context(), d.event); err != nil {
 		d.refused, d.cause = notHandedOver, err
 		if r.Context().Err() != nil {

@@ -362,3 +362,46 @@ func TestRefusalDoesNotWaitForASlowBody(t *testing.T) {
 		<-done
 	})
 }
+
+// To close a connection with bytes unread is to reset it, and the client may lose the answer with it. So some time
+// goes by in between, also where the client asked for the connection to be closed.
+func TestAnswerArrivesThoughTheBodyIsUnread(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name, head string
+		want       answer
+	}{
+		{"too large by its length", "Content-Length: 2000000", refused(http.StatusRequestEntityTooLarge, textTooLarge)},
+		{"too large in chunks", "Transfer-Encoding: chunked", refused(http.StatusRequestEntityTooLarge, textTooLarge)},
+		{"too slow", "Content-Length: 1000000", refused(http.StatusRequestTimeout, textTooSlow)},
+		{"overloaded", "Content-Length: 1000001", refused(http.StatusServiceUnavailable, textOverloaded)},
+	}
+	for _, tt := range tests {
+		for caller, h := range callers("") {
+			if tt.name == "overloaded" && caller == "unsigned" {
+				continue // it takes no memory
+			}
+			t.Run(tt.name+" "+caller, func(t *testing.T) {
+				t.Parallel()
+				synctest.Test(t, func(t *testing.T) {
+					connect := setup(t, webhook.Options{MaxBuffered: 2 * mib}, nil).servePipes(t)
+					if tt.name == "overloaded" {
+						connect().write(t, request(signed("msg_1", ""), "Content-Length: 1000000"))
+						synctest.Wait()
+					}
+					conn := connect()
+					conn.write(t, request(h, tt.head, "Connection: close"))
+					if tt.name == "too large in chunks" {
+						conn.pour(fmt.Sprintf("%x\r\n%s", 2*mib, strings.Repeat("x", 2*mib)))
+					}
+					check(t, tt.want, conn.answer(t))
+					answered := time.Now()
+					conn.closed(t)
+					if got := time.Since(answered); got < 100*time.Millisecond || got > time.Second {
+						t.Errorf("want the connection closed a little later, got it closed after %v", got)
+					}
+				})
+			})
+		}
+	}
+}
