@@ -85,7 +85,9 @@ func (w *world) startDatabase(addr string) {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	w.dbURI = db.URI() + name
+	if w.dbURI == "" { // else the program has been told already
+		w.dbURI = db.URI() + name
+	}
 	w.stopDB = func() {
 		if err := db.Stop(); err != nil {
 			w.t.Error(err)
