@@ -5,12 +5,14 @@ import (
 	"log/slog"
 )
 
-// sdkLog passes on what inngestgo logs, but for the error that a function returned: that run has its own line.
+// sdkLog passes on what inngestgo logs, but for what has been said: the error that a function returned, since that
+// run has its own line, and that of a sync, which inngestgo logs twice.
 type sdkLog struct{ slog.Handler }
 
-// Handle drops the line that repeats ours.
+// Handle drops the lines that repeat another.
 func (l sdkLog) Handle(ctx context.Context, r slog.Record) error {
-	if r.Message == "error calling function" {
+	switch r.Message {
+	case "error calling function", "error registering functions":
 		return nil
 	}
 	return l.Handler.Handle(ctx, r)
