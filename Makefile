@@ -43,7 +43,7 @@ fuzz: ## each fuzz target for FUZZTIME (1m)
 		targets=$$(go test -list '^Fuzz' "$$pkg"); \
 		for target in $$(grep '^Fuzz' <<<"$$targets" || true); do \
 			echo "== $$pkg $$target"; \
-			go test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) "$$pkg"; \
+			go test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 50x "$$pkg"; \
 		done; \
 	done
 

@@ -144,6 +144,7 @@ func TestLoadTakes(t *testing.T) {
 			uri("mongodb://sync:p%40ss%3A%2F%3F%23%2C@a.example.com:27017,b.example.com:27018,[::1]:27019/app?replicaSet=rs0&authSource=admin", "app"),
 		},
 		{"a password with an at sign as it is", []string{"DATABASE_URI=mongodb://sync:p@ss@db.example.com/app"}, uri("mongodb://sync:p@ss@db.example.com/app", "app")},
+		{"a password with an at sign and a comma as they are", []string{"DATABASE_URI=mongodb://sync:p@,ss@db.example.com/app"}, uri("mongodb://sync:p@,ss@db.example.com/app", "app")},
 		{"mongodb+srv", []string{"DATABASE_URI=mongodb+srv://sync:pass@cluster0.example.net/app?retryWrites=true&w=majority"}, uri("mongodb+srv://sync:pass@cluster0.example.net/app?retryWrites=true&w=majority", "app")},
 		{"mongodb+srv without a path", []string{"DATABASE_URI=mongodb+srv://cluster0.example.net"}, uri("mongodb+srv://cluster0.example.net", "glowup")},
 		{"a socket", []string{"DATABASE_URI=mongodb://%2Ftmp%2Fmongodb-27017.sock/app"}, uri("mongodb://%2Ftmp%2Fmongodb-27017.sock/app", "app")},

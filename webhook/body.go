@@ -88,8 +88,7 @@ func (h *Handler) discardBody(c echo.Context) (*refusal, error) {
 }
 
 func (h *Handler) copyBody(dst io.Writer, c echo.Context) (*refusal, error) {
-	// Echo's response would hide net/http's own from MaxBytesReader, which tells it to read no further.
-	_, err := io.Copy(dst, http.MaxBytesReader(c.Response().Writer, c.Request().Body, h.o.MaxBody))
+	_, err := io.Copy(dst, http.MaxBytesReader(c.Response(), c.Request().Body, h.o.MaxBody))
 	var over *http.MaxBytesError
 	switch {
 	case errors.As(err, &over):

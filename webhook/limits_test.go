@@ -405,3 +405,31 @@ func TestAnswerArrivesThoughTheBodyIsUnread(t *testing.T) {
 		}
 	}
 }
+
+// Clerk's webhooks are small, so large bodies that someone announces do not keep them out, nor the other way round.
+func TestLargeBodiesLeaveRoomForSmallOnes(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name, head string
+		large      answer
+		small      answer
+	}{
+		{"a large one is awaited", "Content-Length: 1048576", refused(http.StatusServiceUnavailable, textOverloaded), ok("msg_1")},
+		{"one of unknown length is awaited", "Transfer-Encoding: chunked", refused(http.StatusServiceUnavailable, textOverloaded), ok("msg_1")},
+		{"a small one is awaited", "Content-Length: 65536", ok("msg_1"), ok("msg_1")},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				b := setup(t, webhook.Options{MaxBuffered: 2 * mib}, nil)
+				b.servePipes(t)().write(t, request(headers("svix-", foreign, "msg_0", ""), tt.head))
+				synctest.Wait()
+				body := sized(64<<10 + 1)
+				check(t, tt.large, b.call(t, signed("msg_1", body), body))
+				body = sized(1000)
+				check(t, tt.small, b.call(t, signed("msg_1", body), body))
+			})
+		})
+	}
+}
