@@ -297,13 +297,13 @@ func (a *app) purgeLetters(ctx context.Context, c *cli.Command, l letters) error
 		if err := l.store.Letters(ctx, f, func(store.Letter) error { n++; return nil }); err != nil {
 			return err
 		}
-		_, err = fmt.Fprintf(a.stdout, "%d dead letters would be purged\n", n)
+		_, err = fmt.Fprintf(a.stdout, "dead letters to be purged: %d\n", n)
 		return err
 	}
 	n, err := l.store.PurgeDeadLetters(ctx, f)
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(a.stdout, "%d dead letters purged\n", n)
+	_, err = fmt.Fprintf(a.stdout, "dead letters purged: %d\n", n)
 	return err
 }
