@@ -121,7 +121,7 @@ const nameWidth = 15
 
 func (l *devLog) line(s step) string {
 	columns := []string{l.out.dim(s.at.Format(time.TimeOnly)), l.out.paint(s.colour, fmt.Sprintf("%-*s", nameWidth, s.name))}
-	for _, c := range []string{s.event, s.userID, l.out.dim(s.tail)} {
+	for _, c := range []string{printable(s.event), printable(s.userID), l.out.dim(printable(s.tail))} {
 		if c != "" {
 			columns = append(columns, c)
 		}

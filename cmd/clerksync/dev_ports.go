@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"strconv"
 	"syscall"
@@ -44,8 +45,7 @@ func (p *port) take(ctx context.Context) error {
 		_ = conn.Close()
 		return fmt.Errorf("port %d (%s, %s) is taken", p.number, p.what, p.flag)
 	}
-	var lc net.ListenConfig
-	l, err := lc.Listen(ctx, "tcp", net.JoinHostPort("127.0.0.1", addr))
+	l, err := listenOn(ctx, "127.0.0.1", p.number)
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
 		return fmt.Errorf("port %d (%s, %s) is taken", p.number, p.what, p.flag)
@@ -57,6 +57,25 @@ func (p *port) take(ctx context.Context) error {
 		p.number = tcp.Port
 	}
 	return nil
+}
+
+// listenOn takes number 0 for any free port. It is given up before its program listens there, so it is looked for
+// below those that systems hand out for outgoing connections (from 32768 or 49152): such a connection could take it
+// meanwhile.
+func listenOn(ctx context.Context, host string, number int) (net.Listener, error) {
+	const least, most, tries = 15000, 30000, 100
+	var lc net.ListenConfig
+	for range tries {
+		n := number
+		if n == 0 {
+			n = least + rand.IntN(most-least) //nolint:gosec // it spreads programs, it guards nothing
+		}
+		l, err := lc.Listen(ctx, "tcp", net.JoinHostPort(host, strconv.Itoa(n)))
+		if number != 0 || !errors.Is(err, syscall.EADDRINUSE) {
+			return l, err
+		}
+	}
+	return nil, fmt.Errorf("no free port in %d tries", tries)
 }
 
 // free gives the port to the program that shall have it. It is safe to call it again, and on a port that was
@@ -71,8 +90,7 @@ func (p *port) free() {
 func spare(ctx context.Context, n int) ([]string, error) {
 	var free []string
 	for range n {
-		var lc net.ListenConfig
-		l, err := lc.Listen(ctx, "tcp", ":0") // the Dev Server listens for its connect gateway on all interfaces
+		l, err := listenOn(ctx, "", 0) // the Dev Server listens for its connect gateway on all interfaces
 		if err != nil {
 			return nil, fmt.Errorf("find a free port: %w", err)
 		}
