@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -37,16 +38,23 @@ func waitFor(t *testing.T, what string, ok func() bool) {
 	}
 }
 
-// freePort is a port that nobody listens on just now.
+// freePort is a port that nobody listens on just now. It is none of those that the system hands out for outgoing
+// connections, one of which could take it before its program does.
 func freePort(t *testing.T) string {
 	t.Helper()
 	var lc net.ListenConfig
-	l, err := lc.Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for {
+		port := strconv.Itoa(15000 + rand.IntN(15000))
+		l, err := lc.Listen(t.Context(), "tcp", "127.0.0.1:"+port)
+		if errors.Is(err, syscall.EADDRINUSE) {
+			continue
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		l.Close()
+		return port
 	}
-	defer l.Close()
-	return strconv.Itoa(l.Addr().(*net.TCPAddr).Port)
 }
 
 // process is a running program. Its output goes to the test's; JSON lines are kept for wait.
@@ -146,13 +154,14 @@ func (p *process) find(match func(line) bool) line {
 	return nil
 }
 
-// each calls do with every logged line.
-func (p *process) each(do func(line)) {
+// since passes the logged lines from the nth on to do, and returns how many there are.
+func (p *process) since(n int, do func(line)) int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for _, l := range p.lines {
+	for _, l := range p.lines[n:] {
 		do(l)
 	}
+	return len(p.lines)
 }
 
 func (p *process) signal(sig os.Signal) {
