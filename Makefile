@@ -7,6 +7,7 @@ SHELL := bash
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null)
 ARGS ?=
 FUZZTIME ?= 1m
+SOAKTIME ?= 30m
 COUNT ?= 10
 BASE ?=
 
@@ -47,6 +48,11 @@ fuzz: ## each fuzz target for FUZZTIME (1m)
 		done; \
 	done
 
+.PHONY: soak
+soak: inngest ## random histories for SOAKTIME (30m), every interleaving of three writers, the faults in larger numbers
+	CLERKSYNC_SOAK=1 SOAKTIME=$(SOAKTIME) go test -count=1 -timeout 0 -run 'TestHistories|TestEveryInterleaving' ./store
+	CLERKSYNC_SOAK=1 go test -count=1 -timeout 0 -v -run InAStream ./test
+
 .PHONY: bench
 bench: ## benchmarks into bin/bench-<commit>.txt (COUNT=10, BASE=file: compare with it)
 	@mkdir -p bin
@@ -70,6 +76,10 @@ fmt: ## gofumpt and what else lint can mend by itself
 .PHONY: vuln
 vuln: ## known vulnerabilities in what the program calls
 	tools/vuln.sh ./...
+
+.PHONY: licenses
+licenses: ## licences of all that is linked, and that the modules are the published ones
+	tools/licenses.sh
 
 .PHONY: clean
 clean: ## remove what was built

@@ -53,6 +53,9 @@ type Store struct {
 	oneWriter atomic.Bool // the server's updates are not atomic, see prepare
 	sweeps    atomic.Bool // the server removes nothing by itself, see ensureExpiry
 	writer    sync.Mutex
+
+	// intercept, where a test sets it, stands between a call and the database.
+	intercept func(ctx context.Context, do func(context.Context) error) error
 }
 
 // CheckURI says whether the driver understands a connection string. Its error quotes nothing of it.
@@ -156,6 +159,10 @@ func (s *Store) prepare(ctx context.Context) error {
 func (s *Store) call(ctx context.Context, name string, do func(context.Context) error) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, s.o.CallTimeout, ErrTimeout)
 	defer cancel()
+	if s.intercept != nil {
+		inner := do
+		do = func(ctx context.Context) error { return s.intercept(ctx, inner) }
+	}
 	start := time.Now()
 	err := wrap(ctx, name, do(ctx))
 	s.metrics.called(name, err, time.Since(start))
