@@ -57,7 +57,7 @@ func testDiskFull(t *testing.T) {
 func testKilled(t *testing.T) {
 	w := newWorld(t, ownDatabase(t))
 	s := newStream(w, scaled(100))
-	s.lasts = time.Duration(scaled(10)) * time.Second
+	s.lasts = time.Duration(scaled(4)) * time.Second
 	s.start()
 	kills := scaled(20)
 	for n := range kills {
