@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"maps"
 	"net/http"
@@ -393,11 +394,42 @@ clerksync_function_runs_total{function="update-user-from-clerk",outcome="stale"}
 	}
 }
 
+// With a signature header, be it forged, inngestgo would put these into canonical form: the first ends the process by
+// stack overflow, the second takes a processor for minutes.
 func TestInvocationsAreBounded(t *testing.T) {
 	t.Parallel()
 	f := newFunctions(t, fakeUsers{}, Options{})
-	huge := `{"name":"clerk/user.created","data":{"id":"` + strings.Repeat("x", maxInvokeBytes) + `"}}`
-	if got := invoke(t, f, SyncUser, huge, nil); got.Status != http.StatusBadRequest {
-		t.Errorf("want 400 for a body over the limit, got %d %s", got.Status, got.Body)
+	var wide strings.Builder
+	for i := range maxMembers + 1 {
+		fmt.Fprintf(&wide, `,"k%d":0`, i)
+	}
+	for name, body := range map[string]string{
+		"over the limit": `{"a":"` + strings.Repeat("x", maxInvokeBytes) + `"}`,
+		"too deep":       strings.Repeat("[", maxInvokeBytes-1),
+		"deep, and JSON": strings.Repeat("[", 20_000) + strings.Repeat("]", 20_000),
+		"too wide":       `{"a":0` + wide.String() + `}`,
+		"no JSON":        "hello",
+	} {
+		req := httptest.NewRequestWithContext(t.Context(), http.MethodPost, Path+"?fnId=glowup-app-"+SyncUser, strings.NewReader(body))
+		req.Header.Set("X-Inngest-Signature", "t=1&s=00")
+		rec := httptest.NewRecorder()
+		f.Handler().ServeHTTP(rec, req)
+		if rec.Code != http.StatusBadRequest || !json.Valid(rec.Body.Bytes()) {
+			t.Errorf("%s: want 400 with a JSON error, got %d %s", name, rec.Code, rec.Body)
+		}
+	}
+}
+
+func TestMembers(t *testing.T) {
+	t.Parallel()
+	for body, want := range map[string]int{
+		`[]`: 0, `{}`: 0, `{"a":1}`: 1, `{"a:b":":","c":{"d":[{"e":1}]}}`: 4, `{"\\\":":"\\","x":1}`: 2,
+	} {
+		if !json.Valid([]byte(body)) {
+			t.Fatalf("%s is no JSON", body)
+		}
+		if got := members([]byte(body)); want != got {
+			t.Errorf("%s: want %d, got %d", body, want, got)
+		}
 	}
 }

@@ -1,7 +1,12 @@
 package inngest
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
 	"net/http"
 	"strings"
 	"time"
@@ -17,11 +22,15 @@ const (
 	// maxInvokeBytes bounds the body of an invocation. It holds the event twice, and that of a dead letter holds
 	// the event that was given up four times; the bridge takes events of 1 MiB.
 	maxInvokeBytes = 8 << 20
-	// maxInvokeBuffered bounds the bodies of all invocations at once: inngestgo reads one whole before it
-	// checks the signature.
+	// maxInvokeBuffered bounds the bodies of all invocations at once: one is read whole before its signature is
+	// checked.
 	maxInvokeBuffered = 64 << 20
 	// invokeRoomTimeout is how long an invocation waits for that. Inngest repeats what is answered 503.
 	invokeRoomTimeout = 5 * time.Second
+	// invokeReadTimeout bounds the reading of one body, against clients that hold room and say nothing.
+	invokeReadTimeout = 10 * time.Second
+	// maxMembers is what one invocation may hold in all its objects; one about a Clerk user holds some hundreds.
+	maxMembers = 20_000
 )
 
 // Handler answers GET, POST and PUT on [Path]. In cloud mode it refuses what Inngest did not sign.
@@ -32,12 +41,18 @@ func (f *Functions) Handler() http.Handler {
 		origin, path := u.Scheme+"://"+u.Host, strings.TrimSuffix(u.Path, "/")+Path
 		opts.Origin, opts.Path = &origin, &path
 	}
-	return boundMemory(f.client.ServeWithOpts(opts))
+	return f.guard(f.client.ServeWithOpts(opts))
 }
 
-func boundMemory(next http.Handler) http.Handler {
+// guard bounds what a stranger can make inngestgo do. It puts a whole body into canonical form before it checks the
+// signature: by recursion, which deep nesting turns into a stack overflow, and by sorting keys in quadratic time.
+func (f *Functions) guard(next http.Handler) http.Handler {
 	room := semaphore.NewWeighted(maxInvokeBuffered)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodGet || (!f.o.Dev && r.Header.Get(inngestgo.HeaderKeySignature) == "") {
+			next.ServeHTTP(w, r) // inngestgo answers without reading the body
+			return
+		}
 		need := r.ContentLength
 		if need < 0 || need > maxInvokeBytes { // unknown, or cut off there
 			need = maxInvokeBytes
@@ -46,10 +61,57 @@ func boundMemory(next http.Handler) http.Handler {
 		defer cancel()
 		if room.Acquire(ctx, need) != nil {
 			w.Header().Set("Retry-After", "5")
-			http.Error(w, `{"error":"too many invocations at once: send it again later"}`, http.StatusServiceUnavailable)
+			refuse(w, http.StatusServiceUnavailable, "too many invocations at once: send it again later")
 			return
 		}
 		defer room.Release(need)
-		next.ServeHTTP(w, r)
+		body, err := readInvocation(w, r)
+		switch {
+		case err != nil:
+			refuse(w, http.StatusBadRequest, "the body is too large, or came too slowly")
+		case len(body) > 0 && (!json.Valid(body) || members(body) > maxMembers): // json.Valid allows a depth of 10,000
+			refuse(w, http.StatusBadRequest, "the body is not JSON, or is too deep or too wide")
+		default:
+			r.Body = io.NopCloser(bytes.NewReader(body))
+			next.ServeHTTP(w, r)
+		}
 	})
+}
+
+func readInvocation(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+	conn := http.NewResponseController(w)
+	// For the reading alone: a deadline that passes while the function runs would cancel it.
+	if err := conn.SetReadDeadline(time.Now().Add(invokeReadTimeout)); err != nil && !errors.Is(err, http.ErrNotSupported) {
+		return nil, err
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxInvokeBytes))
+	if err != nil {
+		return nil, err
+	}
+	if err := conn.SetReadDeadline(time.Time{}); err != nil && !errors.Is(err, http.ErrNotSupported) {
+		return nil, err
+	}
+	return body, nil
+}
+
+// members counts the members of all objects in valid JSON: its colons outside of strings.
+func members(body []byte) int {
+	n, inString := 0, false
+	for i := 0; i < len(body); i++ {
+		switch c := body[i]; {
+		case c == '"':
+			inString = !inString
+		case c == '\\' && inString:
+			i++ // what it escapes ends no string
+		case c == ':' && !inString:
+			n++
+		}
+	}
+	return n
+}
+
+func refuse(w http.ResponseWriter, status int, text string) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_, _ = fmt.Fprintf(w, `{"error":%q}`, text)
 }

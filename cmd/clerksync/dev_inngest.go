@@ -79,10 +79,11 @@ func runs(ctx context.Context, path string, environ []string) error {
 	return cmd.Run()
 }
 
-// devServerEnviron leaves out what the Dev Server would take for its own settings.
+// devServerEnviron leaves out what the Dev Server would take for its own settings, and secrets that are not its own.
 func devServerEnviron(environ []string) []string {
 	mine := slices.DeleteFunc(slices.Clone(environ), func(kv string) bool {
-		return strings.HasPrefix(kv, "INNGEST_") || strings.HasPrefix(kv, "LOG_LEVEL=") || strings.HasPrefix(kv, "PORT=")
+		return slices.ContainsFunc([]string{"INNGEST_", "CLERK_", "DATABASE_", "LOG_LEVEL=", "PORT="},
+			func(prefix string) bool { return strings.HasPrefix(kv, prefix) })
 	})
 	return append(mine,
 		"DO_NOT_TRACK=1", // no telemetry
