@@ -195,7 +195,7 @@ func (s *stream) deliver(e event) {
 	for range s.copies {
 		copies.Go(func() {
 			h := e.webhook
-			h.sentAt = time.Now().Add(e.skew)
+			h.sentAfter = e.skew
 			for s.w.t.Context().Err() == nil {
 				s.attempts.Add(1)
 				a, err := s.w.tryPost(h)
@@ -204,7 +204,7 @@ func (s *stream) deliver(e event) {
 				}
 				s.refused.Add(1)
 				s.pause(redeliverAfter)
-				h.sentAt = time.Now() // Svix signs each attempt anew
+				h.sentAfter = 0 // Svix signs each attempt anew
 			}
 		})
 	}

@@ -154,7 +154,8 @@ type webhook struct {
 	data   map[string]any
 	secret string // default: the world's
 	prefix string // default: svix
-	sentAt time.Time
+	// sentAfter sets the sender's clock off, as of when it is sent: a parallel test may have waited by then.
+	sentAfter time.Duration
 }
 
 type answer struct {
@@ -192,9 +193,7 @@ func (w *world) tryPost(h webhook) (answer, error) {
 }
 
 func (w *world) postBody(h webhook, body []byte) (answer, error) {
-	if h.sentAt.IsZero() {
-		h.sentAt = time.Now()
-	}
+	sentAt := time.Now().Add(h.sentAfter)
 	if h.secret == "" {
 		h.secret = secret
 	}
@@ -205,7 +204,7 @@ func (w *world) postBody(h webhook, body []byte) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	signature, err := wh.Sign(h.id, h.sentAt, body)
+	signature, err := wh.Sign(h.id, sentAt, body)
 	if err != nil {
 		return answer{}, err
 	}
@@ -215,7 +214,7 @@ func (w *world) postBody(h webhook, body []byte) (answer, error) {
 	}
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set(h.prefix+"-id", h.id)
-	req.Header.Set(h.prefix+"-timestamp", fmt.Sprint(h.sentAt.Unix()))
+	req.Header.Set(h.prefix+"-timestamp", fmt.Sprint(sentAt.Unix()))
 	req.Header.Set(h.prefix+"-signature", signature)
 	resp, err := client.Do(req)
 	if err != nil {
