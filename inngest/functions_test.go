@@ -406,7 +406,7 @@ func TestInvocationsAreBounded(t *testing.T) {
 	for name, body := range map[string]string{
 		"over the limit": `{"a":"` + strings.Repeat("x", maxInvokeBytes) + `"}`,
 		"too deep":       strings.Repeat("[", maxInvokeBytes-1),
-		"deep, and JSON": strings.Repeat("[", 20_000) + strings.Repeat("]", 20_000),
+		"deep, and JSON": strings.Repeat("[", maxDepth+1) + strings.Repeat("]", maxDepth+1),
 		"too wide":       `{"a":0` + wide.String() + `}`,
 		"no JSON":        "hello",
 	} {
@@ -420,16 +420,16 @@ func TestInvocationsAreBounded(t *testing.T) {
 	}
 }
 
-func TestMembers(t *testing.T) {
+func TestMeasure(t *testing.T) {
 	t.Parallel()
-	for body, want := range map[string]int{
-		`[]`: 0, `{}`: 0, `{"a":1}`: 1, `{"a:b":":","c":{"d":[{"e":1}]}}`: 4, `{"\\\":":"\\","x":1}`: 2,
+	for body, want := range map[string][2]int{
+		`[]`: {0, 1}, `{}`: {0, 1}, `{"a":1}`: {1, 1}, `{"a:b":"[:","c":{"d":[{"e":1}]}}`: {4, 4}, `{"\\\":[":"\\","x":[]}`: {2, 2},
 	} {
 		if !json.Valid([]byte(body)) {
 			t.Fatalf("%s is no JSON", body)
 		}
-		if got := members([]byte(body)); want != got {
-			t.Errorf("%s: want %d, got %d", body, want, got)
+		if members, depth := measure([]byte(body)); want != [2]int{members, depth} {
+			t.Errorf("%s: want %v, got %d members, %d deep", body, want, members, depth)
 		}
 	}
 }

@@ -29,8 +29,11 @@ const (
 	invokeRoomTimeout = 5 * time.Second
 	// invokeReadTimeout bounds the reading of one body, against clients that hold room and say nothing.
 	invokeReadTimeout = 10 * time.Second
-	// maxMembers is what one invocation may hold in all its objects; one about a Clerk user holds some hundreds.
-	maxMembers = 20_000
+	// maxMembers is what one invocation may hold in all its objects; one about a Clerk user holds some hundreds, and
+	// that of its dead letter four times as many.
+	maxMembers = 5_000
+	// maxDepth is how deep its objects and arrays may be nested.
+	maxDepth = 64
 )
 
 // Handler answers GET, POST and PUT on [Path]. In cloud mode it refuses what Inngest did not sign.
@@ -69,7 +72,7 @@ func (f *Functions) guard(next http.Handler) http.Handler {
 		switch {
 		case err != nil:
 			refuse(w, http.StatusBadRequest, "the body is too large, or came too slowly")
-		case len(body) > 0 && (!json.Valid(body) || members(body) > maxMembers): // json.Valid allows a depth of 10,000
+		case len(body) > 0 && !modest(body):
 			refuse(w, http.StatusBadRequest, "the body is not JSON, or is too deep or too wide")
 		default:
 			r.Body = io.NopCloser(bytes.NewReader(body))
@@ -94,20 +97,33 @@ func readInvocation(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	return body, nil
 }
 
-// members counts the members of all objects in valid JSON: its colons outside of strings.
-func members(body []byte) int {
-	n, inString := 0, false
+// modest says that a body is JSON, and neither too wide nor too deep.
+func modest(body []byte) bool {
+	members, depth := measure(body)
+	return members <= maxMembers && depth <= maxDepth && json.Valid(body)
+}
+
+// measure counts the members of all objects in a body, by its colons outside of strings, and how deep it is nested.
+func measure(body []byte) (members, deepest int) {
+	depth, inString := 0, false
 	for i := 0; i < len(body); i++ {
 		switch c := body[i]; {
 		case c == '"':
 			inString = !inString
-		case c == '\\' && inString:
-			i++ // what it escapes ends no string
-		case c == ':' && !inString:
-			n++
+		case inString:
+			if c == '\\' {
+				i++ // what it escapes ends no string
+			}
+		case c == ':':
+			members++
+		case c == '{', c == '[':
+			depth++
+			deepest = max(deepest, depth)
+		case c == '}', c == ']':
+			depth--
 		}
 	}
-	return n
+	return members, deepest
 }
 
 func refuse(w http.ResponseWriter, status int, text string) {
