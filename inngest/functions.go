@@ -22,6 +22,9 @@ const (
 	DeleteUser = "delete-user-with-clerk"
 )
 
+// invokedByHand is the event that Inngest makes when somebody presses "Invoke" in its UI.
+const invokedByHand = "inngest/function.invoked"
+
 // perUser is the concurrency key that the functions share: runs of one user wait for each other, which saves
 // conflicts in the store. Correctness does not rest on it. Inngest tells the keys of a scope apart by this
 // text, so it must be the same one in all of them.
@@ -39,6 +42,9 @@ type Users interface {
 var (
 	// ErrRunTimeout ends a run that takes longer than Options.RunTimeout. It is retried.
 	ErrRunTimeout = errors.New("run timed out")
+	// ErrWrongEvent is an event that is not for the function. Inngest calls none with it, but its signature covers the body of
+	// an invocation and not the function's id in the URL: what was overheard could be sent to another function.
+	ErrWrongEvent = errors.New("the event is not for this function")
 	// ErrPanic is a run that panicked, a defect of ours. It is retried; the log has the stack.
 	ErrPanic = errors.New("run panicked")
 )
@@ -68,7 +74,7 @@ func NewFunctions(users Users, o Options) (*Functions, error) {
 		{DeleteUser, "Delete user with Clerk", clerk.UserDeleted, f.deleteUser},
 	} {
 		opts := inngestgo.FunctionOpts{ID: fn.id, Name: fn.name, Retries: &o.Retries, Concurrency: o.concurrency()}
-		_, err := inngestgo.CreateFunction(client, opts, inngestgo.EventTrigger(fn.event, nil), f.run(fn.id, fn.do))
+		_, err := inngestgo.CreateFunction(client, opts, inngestgo.EventTrigger(fn.event, nil), f.run(fn.id, fn.event, fn.do))
 		if err != nil {
 			return nil, fmt.Errorf("register %s: %w", fn.id, err)
 		}
@@ -113,13 +119,17 @@ func (d *userData) UnmarshalJSON(raw []byte) error {
 
 // run is the frame of every function: deadline, panics, what is retried, the log line and the metrics.
 func (f *Functions) run(
-	id string, do func(context.Context, clerk.User, clerk.Version) (clerk.Outcome, error),
+	id, event string, do func(context.Context, clerk.User, clerk.Version) (clerk.Outcome, error),
 ) inngestgo.SDKFunction[userData] {
 	return func(ctx context.Context, in inngestgo.Input[userData]) (any, error) {
 		start := time.Now()
 		ctx, cancel := context.WithTimeoutCause(ctx, f.o.RunTimeout, ErrRunTimeout)
 		defer cancel()
-		outcome, err := f.do(ctx, in.Event, do)
+		var outcome clerk.Outcome
+		err := ErrWrongEvent
+		if in.Event.Name == event || in.Event.Name == invokedByHand {
+			outcome, err = f.do(ctx, in.Event, do)
+		}
 		f.observe(ctx, id, in, outcome, err, time.Since(start))
 		switch {
 		case err == nil:
@@ -163,7 +173,9 @@ func (f *Functions) do(
 }
 
 // permanent says that no retry can help. It is the only place that decides this: everything else is retried.
-func permanent(err error) bool { return errors.Is(err, clerk.ErrMalformed) }
+func permanent(err error) bool {
+	return errors.Is(err, clerk.ErrMalformed) || errors.Is(err, ErrWrongEvent)
+}
 
 func eventID(e userEvent) string {
 	if e.ID == nil {

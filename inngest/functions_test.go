@@ -394,42 +394,19 @@ clerksync_function_runs_total{function="update-user-from-clerk",outcome="stale"}
 	}
 }
 
-// With a signature header, be it forged, inngestgo would put these into canonical form: the first ends the process by
-// stack overflow, the second takes a processor for minutes.
-func TestInvocationsAreBounded(t *testing.T) {
+// Inngest's signature does not cover the function's id: what is signed for one must not work on another.
+func TestFunctionsTakeTheirOwnEvents(t *testing.T) {
 	t.Parallel()
-	f := newFunctions(t, fakeUsers{}, Options{})
-	var wide strings.Builder
-	for i := range maxMembers + 1 {
-		fmt.Fprintf(&wide, `,"k%d":0`, i)
-	}
-	for name, body := range map[string]string{
-		"over the limit": `{"a":"` + strings.Repeat("x", maxInvokeBytes) + `"}`,
-		"too deep":       strings.Repeat("[", maxInvokeBytes-1),
-		"deep, and JSON": strings.Repeat("[", maxDepth+1) + strings.Repeat("]", maxDepth+1),
-		"too wide":       `{"a":0` + wide.String() + `}`,
-		"no JSON":        "hello",
-	} {
-		req := httptest.NewRequestWithContext(t.Context(), http.MethodPost, Path+"?fnId=glowup-app-"+SyncUser, strings.NewReader(body))
-		req.Header.Set("X-Inngest-Signature", "t=1&s=00")
-		rec := httptest.NewRecorder()
-		f.Handler().ServeHTTP(rec, req)
-		if rec.Code != http.StatusBadRequest || !json.Valid(rec.Body.Bytes()) {
-			t.Errorf("%s: want 400 with a JSON error, got %d %s", name, rec.Code, rec.Body)
+	for event, ours := range map[string]bool{"clerk/user.deleted": true, "inngest/function.invoked": true, "clerk/user.updated": false, "": false} {
+		f := newFunctions(t, fakeUsers{del: func(context.Context, string, clerk.Version) (clerk.Outcome, error) {
+			return clerk.Deleted, nil
+		}}, Options{})
+		got := invoke(t, f, DeleteUser, fmt.Sprintf(`{"id":"msg_1","name":%q,"ts":5,"data":{"id":"user_1"}}`, event), nil)
+		if want := (result{200, false, `"deleted"`}); ours && want != got {
+			t.Errorf("event %q: want %+v, got %+v", event, want, got)
 		}
-	}
-}
-
-func TestMeasure(t *testing.T) {
-	t.Parallel()
-	for body, want := range map[string][2]int{
-		`[]`: {0, 1}, `{}`: {0, 1}, `{"a":1}`: {1, 1}, `{"a:b":"[:","c":{"d":[{"e":1}]}}`: {4, 4}, `{"\\\":[":"\\","x":[]}`: {2, 2},
-	} {
-		if !json.Valid([]byte(body)) {
-			t.Fatalf("%s is no JSON", body)
-		}
-		if members, depth := measure([]byte(body)); want != [2]int{members, depth} {
-			t.Errorf("%s: want %v, got %d members, %d deep", body, want, members, depth)
+		if !ours && (got.Status == 200 || !got.NoRetry) {
+			t.Errorf("event %q: want it refused for good, got %+v", event, got)
 		}
 	}
 }

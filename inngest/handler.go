@@ -3,7 +3,6 @@ package inngest
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -25,16 +24,15 @@ const (
 	// maxInvokeBuffered bounds the bodies of all invocations at once: one is read whole before its signature is
 	// checked.
 	maxInvokeBuffered = 64 << 20
-	// invokeRoomTimeout is how long an invocation waits for that. Inngest repeats what is answered 503.
+	// invokeChunk is for how many bytes of a body room is taken at once: what was only announced takes none.
+	invokeChunk = 64 << 10
+	// invokeRoomTimeout is how long an invocation waits for room. Inngest repeats what is answered 503.
 	invokeRoomTimeout = 5 * time.Second
 	// invokeReadTimeout bounds the reading of one body, against clients that hold room and say nothing.
 	invokeReadTimeout = 10 * time.Second
-	// maxMembers is what one invocation may hold in all its objects; one about a Clerk user holds some hundreds, and
-	// that of its dead letter four times as many.
-	maxMembers = 5_000
-	// maxDepth is how deep its objects and arrays may be nested.
-	maxDepth = 64
 )
+
+var errNoRoom = errors.New("no room for another body")
 
 // Handler answers GET, POST and PUT on [Path]. In cloud mode it refuses what Inngest did not sign.
 func (f *Functions) Handler() http.Handler {
@@ -47,33 +45,34 @@ func (f *Functions) Handler() http.Handler {
 	return f.guard(f.client.ServeWithOpts(opts))
 }
 
-// guard bounds what a stranger can make inngestgo do. It puts a whole body into canonical form before it checks the
-// signature: by recursion, which deep nesting turns into a stack overflow, and by sorting keys in quadratic time.
+const notSigned = "not signed by Inngest: check the signing key and both clocks"
+
+// guard lets nothing reach inngestgo in cloud mode that Inngest did not sign. inngestgo checks the signature, too, but
+// makes the canonical form of the body first: by recursion, which deep nesting turns into a stack overflow, and in quadratic
+// time; and it quotes in the log what has none.
 func (f *Functions) guard(next http.Handler) http.Handler {
 	room := semaphore.NewWeighted(maxInvokeBuffered)
+	signer := newSigner(f.o.SigningKey, f.o.SigningKeyFallback)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Method == http.MethodGet || (!f.o.Dev && r.Header.Get(inngestgo.HeaderKeySignature) == "") {
-			next.ServeHTTP(w, r) // inngestgo answers without reading the body
+		if r.Method == http.MethodGet {
+			next.ServeHTTP(w, r) // inngestgo reads no body
 			return
 		}
-		need := r.ContentLength
-		if need < 0 || need > maxInvokeBytes { // unknown, or cut off there
-			need = maxInvokeBytes
+		signature := r.Header.Get(inngestgo.HeaderKeySignature)
+		if !f.o.Dev && signature == "" { // nothing of the body is needed
+			refuse(w, http.StatusUnauthorized, notSigned)
+			return
 		}
-		ctx, cancel := context.WithTimeout(r.Context(), invokeRoomTimeout)
-		defer cancel()
-		if room.Acquire(ctx, need) != nil {
+		body, release, err := readInvocation(w, r, room)
+		defer release()
+		switch {
+		case errors.Is(err, errNoRoom):
 			w.Header().Set("Retry-After", "5")
 			refuse(w, http.StatusServiceUnavailable, "too many invocations at once: send it again later")
-			return
-		}
-		defer room.Release(need)
-		body, err := readInvocation(w, r)
-		switch {
 		case err != nil:
 			refuse(w, http.StatusBadRequest, "the body is too large, or came too slowly")
-		case len(body) > 0 && !modest(body):
-			refuse(w, http.StatusBadRequest, "the body is not JSON, or is too deep or too wide")
+		case !f.o.Dev && !signer.signed(body, signature, time.Now()):
+			refuse(w, http.StatusUnauthorized, notSigned)
 		default:
 			r.Body = io.NopCloser(bytes.NewReader(body))
 			next.ServeHTTP(w, r)
@@ -81,49 +80,33 @@ func (f *Functions) guard(next http.Handler) http.Handler {
 	})
 }
 
-func readInvocation(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+// readInvocation reads a body, for which it takes room as the bytes arrive; release gives that back.
+func readInvocation(w http.ResponseWriter, r *http.Request, room *semaphore.Weighted) (body []byte, release func(), err error) {
+	var taken int64
+	release = func() { room.Release(taken) }
 	conn := http.NewResponseController(w)
 	// For the reading alone: a deadline that passes while the function runs would cancel it.
 	if err := conn.SetReadDeadline(time.Now().Add(invokeReadTimeout)); err != nil && !errors.Is(err, http.ErrNotSupported) {
-		return nil, err
+		return nil, release, err
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxInvokeBytes))
-	if err != nil {
-		return nil, err
-	}
-	if err := conn.SetReadDeadline(time.Time{}); err != nil && !errors.Is(err, http.ErrNotSupported) {
-		return nil, err
-	}
-	return body, nil
-}
-
-// modest says that a body is JSON, and neither too wide nor too deep.
-func modest(body []byte) bool {
-	members, depth := measure(body)
-	return members <= maxMembers && depth <= maxDepth && json.Valid(body)
-}
-
-// measure counts the members of all objects in a body, by its colons outside of strings, and how deep it is nested.
-func measure(body []byte) (members, deepest int) {
-	depth, inString := 0, false
-	for i := 0; i < len(body); i++ {
-		switch c := body[i]; {
-		case c == '"':
-			inString = !inString
-		case inString:
-			if c == '\\' {
-				i++ // what it escapes ends no string
-			}
-		case c == ':':
-			members++
-		case c == '{', c == '[':
-			depth++
-			deepest = max(deepest, depth)
-		case c == '}', c == ']':
-			depth--
+	limited := http.MaxBytesReader(w, r.Body, maxInvokeBytes)
+	var buf bytes.Buffer
+	for !errors.Is(err, io.EOF) {
+		ctx, cancel := context.WithTimeout(r.Context(), invokeRoomTimeout)
+		err = room.Acquire(ctx, invokeChunk)
+		cancel()
+		if err != nil {
+			return nil, release, errNoRoom
+		}
+		taken += invokeChunk
+		if _, err = io.CopyN(&buf, limited, invokeChunk); err != nil && !errors.Is(err, io.EOF) {
+			return nil, release, err
 		}
 	}
-	return members, deepest
+	if err := conn.SetReadDeadline(time.Time{}); err != nil && !errors.Is(err, http.ErrNotSupported) {
+		return nil, release, err
+	}
+	return buf.Bytes(), release, nil
 }
 
 func refuse(w http.ResponseWriter, status int, text string) {

@@ -183,7 +183,7 @@ func TestInvocationNeedsItsSignature(t *testing.T) {
 	}
 }
 
-// In dev mode nothing is signed: that is what it is for. The first line of the log says so.
+// In dev mode nothing is signed: that is what it is for. The log begins with it.
 func TestDevModeSaysSo(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, withoutInngest)
@@ -196,6 +196,9 @@ func TestDevModeSaysSo(t *testing.T) {
 		started := w.app.find(func(l line) bool { return l.str("msg") == "server started" })
 		if got := started["inngest_dev"]; want != got {
 			t.Errorf("inngest_dev in the log: want %t, got %v", want, got)
+		}
+		if got := strings.Contains(w.app.output(), "INNGEST_DEV is set: nothing is signed"); want != got {
+			t.Errorf("a warning in the log: want %t, got %t", want, got)
 		}
 	}
 }

@@ -38,6 +38,9 @@ func (a *app) serve(ctx context.Context) error {
 	for _, w := range cfg.Warnings {
 		log.WarnContext(ctx, w) //nolint:sloglint // the configuration's own words, which hold no values
 	}
+	if cfg.Inngest.Dev {
+		log.WarnContext(ctx, "INNGEST_DEV is set: nothing is signed, and whoever reaches /api/inngest can write any user; never in production")
+	}
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	// After the first signal the default comes back, so that a second one ends the process at once.
