@@ -99,10 +99,7 @@ func writeAll[T any](dst *bytes.Buffer, open, shut byte, all []T, write func(T) 
 
 // writeNumber writes it as JavaScript does.
 func writeNumber(dst *bytes.Buffer, n json.Number) error {
-	f, err := n.Float64()
-	if err != nil {
-		return err
-	}
+	f, _ := n.Float64() // infinite where it is out of range, which is no JSON
 	text, err := jcs.NumberToJSON(f)
 	dst.WriteString(text)
 	return err
