@@ -12,24 +12,35 @@ type Envelope struct {
 	Type string // not empty
 	// Timestamp is when the event happened, in Unix milliseconds, or 0 where the envelope has no integer.
 	Timestamp int64
-	Data      json.RawMessage // an object, the bytes as they came
+	// Data is an object: a part of the body, the bytes as they came. It is good for as long as the body is.
+	Data json.RawMessage
 }
 
 // ParseEnvelope reads the body of a webhook. Its errors quote nothing of the body.
 func ParseEnvelope(body []byte) (Envelope, error) {
-	o, err := readObject(body, "body")
+	var typ, data, timestamp json.RawMessage
+	err := readMembers(body, "body", func(key, value []byte) {
+		switch string(key) { // of a repeated key the last one counts
+		case "type":
+			typ = value
+		case "data":
+			data = value
+		case "timestamp":
+			timestamp = value
+		}
+	})
 	if err != nil {
 		return Envelope{}, err
 	}
-	typ, ok := decodeString(o["type"])
-	if !ok || typ == "" {
-		return Envelope{}, &FieldError{Field: "type", Want: "non-empty string", Got: kind(o["type"])}
+	e := Envelope{Data: data}
+	var ok bool
+	if e.Type, ok = decodeString(typ); !ok || e.Type == "" {
+		return Envelope{}, &FieldError{Field: "type", Want: "non-empty string", Got: kind(typ)}
 	}
-	if k := kind(o["data"]); k != "object" {
+	if k := kind(data); k != "object" {
 		return Envelope{}, &FieldError{Field: "data", Want: "object", Got: k}
 	}
-	e := Envelope{Type: typ, Data: o["data"]}
-	if ts, err := strconv.ParseInt(string(o["timestamp"]), 10, 64); err == nil {
+	if ts, err := strconv.ParseInt(string(timestamp), 10, 64); err == nil {
 		e.Timestamp = ts
 	}
 	return e, nil
@@ -42,6 +53,30 @@ type Event struct {
 	Name string          `json:"name"`         // "clerk/" and Clerk's type
 	Data json.RawMessage `json:"data"`
 	TS   int64           `json:"ts,omitempty"` // Unix milliseconds; 0: Inngest sets the time of receipt
+}
+
+// AppendJSON appends the event as one JSON object. Its data goes along as it came, not read again.
+func (e Event) AppendJSON(dst []byte) []byte {
+	dst = append(dst, '{')
+	if e.ID != "" {
+		dst = append(appendString(append(dst, `"id":`...), e.ID), ',')
+	}
+	dst = appendString(append(dst, `"name":`...), e.Name)
+	dst = append(append(dst, `,"data":`...), e.Data...)
+	if e.TS != 0 {
+		dst = strconv.AppendInt(append(dst, `,"ts":`...), e.TS, 10)
+	}
+	return append(dst, '}')
+}
+
+func appendString(dst []byte, s string) []byte {
+	for i := range len(s) {
+		if c := s[i]; c < ' ' || c > '~' || c == '"' || c == '\\' {
+			quoted, _ := json.Marshal(s) // a string always has its JSON
+			return append(dst, quoted...)
+		}
+	}
+	return append(append(append(dst, '"'), s...), '"')
 }
 
 // The user events, by their names at Inngest. Clerk's own Inngest integration sends the same ones.

@@ -33,16 +33,20 @@ type object map[string]json.RawMessage
 // readObject reads one JSON object and leaves its values as they came. Of a repeated key the last one counts,
 // as in JavaScript.
 func readObject(raw json.RawMessage, path string) (object, error) {
-	raw = bytes.Trim(raw, " \t\r\n") // JSON's white space; bytes.TrimSpace takes more
-	if k := kind(raw); k != "object" {
-		return nil, &FieldError{Field: path, Want: "object", Got: k}
+	o := object{}
+	err := readMembers(raw, path, func(key, value []byte) { o[string(key)] = value })
+	return o, err
+}
+
+// readMembers is members with an error that says what raw is instead. It quotes nothing of it.
+func readMembers(raw json.RawMessage, path string, each func(key, value []byte)) error {
+	if members(raw, each) {
+		return nil
 	}
-	var o object
-	if err := json.Unmarshal(raw, &o); err != nil {
-		// encoding/json's own text quotes the offending character of the payload.
-		return nil, fmt.Errorf("%s: not one JSON value: %w", path, ErrMalformed)
+	if k := kind(bytes.Trim(raw, " \t\r\n")); k != "object" { // JSON's white space; bytes.TrimSpace takes more
+		return &FieldError{Field: path, Want: "object", Got: k}
 	}
-	return o, nil
+	return fmt.Errorf("%s: not one JSON value: %w", path, ErrMalformed)
 }
 
 // read decodes o[key] with decode, which answers false for a value of another type.
@@ -65,8 +69,12 @@ func readString(o object, path, key string) (Optional[string], error) {
 	return read(o, path, key, "string", decodeString)
 }
 
+// decodeString reads what was found valid before.
 func decodeString(raw json.RawMessage) (s string, ok bool) {
-	return s, kind(raw) == "string" && json.Unmarshal(raw, &s) == nil
+	if kind(raw) != "string" {
+		return "", false
+	}
+	return string(unquote(raw)), true
 }
 
 // decodeInteger also takes 1.7e12 and 1700000000000.0: a number that passed through a JSON library of another

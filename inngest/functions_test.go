@@ -253,8 +253,8 @@ type registration struct {
 	} `json:"steps"`
 }
 
-// sync lets a Dev Server of the test's register the app, and returns what it was told.
-func sync(t *testing.T, o Options) map[string]registration {
+// register lets a Dev Server of the test's register the app, and returns what it was told.
+func register(t *testing.T, o Options) map[string]registration {
 	t.Helper()
 	var got struct {
 		AppName   string         `json:"appName"`
@@ -290,7 +290,7 @@ func sync(t *testing.T, o Options) map[string]registration {
 
 func TestRegistration(t *testing.T) {
 	perUser := map[string]any{"limit": 1.0, "key": "event.data.id", "scope": "Env"}
-	all := sync(t, Options{Retries: 7, Concurrency: 5})
+	all := register(t, Options{Retries: 7, Concurrency: 5})
 	for id, event := range map[string]string{
 		"glowup-app-sync-user-from-clerk":   "clerk/user.created",
 		"glowup-app-update-user-from-clerk": "clerk/user.updated",
@@ -358,7 +358,7 @@ func TestPublicURL(t *testing.T) {
 		t.Fatal(err)
 	}
 	id := "other-app-" + SyncUser
-	got := sync(t, Options{AppID: "other-app", PublicURL: u})[id].Steps.Step.Runtime.URL
+	got := register(t, Options{AppID: "other-app", PublicURL: u})[id].Steps.Step.Runtime.URL
 	if want := "https://sync.example.com/behind/api/inngest?fnId=" + id + "&step=step"; want != got {
 		t.Errorf("want %s, got %s", want, got)
 	}

@@ -1,16 +1,14 @@
 package inngest
 
 import (
-	"bytes"
 	"context"
 	"errors"
-	"fmt"
-	"io"
 	"net"
 	"net/http"
+	"slices"
+	"sync"
 	"time"
 
-	"github.com/cenkalti/backoff/v5"
 	"github.com/inngest/inngestgo"
 
 	"github.com/glowup-app/clerksync/clerk"
@@ -19,30 +17,51 @@ import (
 // ErrRefused says that Inngest answered and did not take the event.
 var ErrRefused = errors.New("inngest did not accept the event")
 
-// Sender hands events to Inngest's event API. Its methods may be called concurrently.
+// Sender hands events to Inngest's event API. Its methods may be called concurrently: events that come while others
+// are on their way go together in one request (see batch).
 type Sender struct {
-	client    inngestgo.ClientOpts
+	options   inngestgo.ClientOpts
 	transport http.RoundTripper
+	calls     sync.Pool // of *call
+
+	mu       sync.Mutex
+	waiting  []*batch // in the order of their events; the last one may still grow
+	underWay int
+	started  time.Time // when the last send was started
 }
+
+// Bounds of the hand-over.
+const (
+	// maxSends is how many requests are under way at once; what comes beyond them gathers.
+	maxSends = 64
+	// sendGap is for how long a send holds up the next one. A near Inngest has answered by then, and whoever came meanwhile
+	// goes together; a far one is not waited for.
+	sendGap = 2 * time.Millisecond
+	// maxBatchEvents is far under the 5,000 events that Inngest takes in one request, and maxBatchBytes is what a single
+	// event may have on its smallest plan: https://www.inngest.com/docs/usage-limits/inngest. What is larger goes alone.
+	maxBatchEvents = 256
+	maxBatchBytes  = 256 << 10
+	// maxSendTime is for callers that set no deadline of their own.
+	maxSendTime = 30 * time.Second
+)
 
 // NewSender makes a Sender; it does not connect.
 func NewSender(o Options) *Sender {
 	return &Sender{
-		client: o.withDefaults().client(),
+		options: o.withDefaults().client(),
 		transport: &http.Transport{
 			Proxy:               http.ProxyFromEnvironment,
 			DialContext:         (&net.Dialer{Timeout: 5 * time.Second}).DialContext,
 			ForceAttemptHTTP2:   true,
 			TLSHandshakeTimeout: 5 * time.Second,
 			// net/http keeps two idle connections a host by default, and every other hand-over would dial.
-			MaxIdleConns:        idleConns,
-			MaxIdleConnsPerHost: idleConns,
+			MaxIdleConns:        maxSends,
+			MaxIdleConnsPerHost: maxSends,
 			IdleConnTimeout:     30 * time.Second,
+			DisableCompression:  true, // an answer is a few ids
 		},
 	}
 }
-
-const idleConns = 256
 
 // Close closes the idle connections.
 func (s *Sender) Close() {
@@ -51,94 +70,45 @@ func (s *Sender) Close() {
 	}
 }
 
-// Send hands one event over. A nil error means that Inngest has stored it: it answered 200 or 201 and named
-// the event's id. Any other answer is an [ErrRefused]; when ctx ends first, Send returns its cause at once.
-func (s *Sender) Send(ctx context.Context, e clerk.Event) error {
-	call := &call{ctx: ctx, next: s.transport}
-	o := s.client
-	o.HTTPClient = &http.Client{
-		Transport: call,
-		// A redirect is no acceptance, and following one would carry the event key elsewhere.
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}
-	// inngestgo's Send takes no context to the wire; its HTTP client does, so each hand-over has its own.
-	// Making one is cheap and connects nothing: the connections belong to the shared transport.
-	client, err := inngestgo.NewClient(o)
-	if err != nil {
-		return fmt.Errorf("make inngest client: %w", err)
-	}
-	id, err := client.Send(ctx, e)
-	switch {
-	case call.err != nil:
-		return call.err
-	case err != nil:
-		return fmt.Errorf("%w: %w", ErrRefused, err)
-	case id == "":
-		return fmt.Errorf("%w: its answer names no event id", ErrRefused)
-	}
-	return nil
-}
-
-// call is the transport of one hand-over. It carries the context that inngestgo drops, and retries in its
-// place: inngestgo's own retries sleep for over 3 s, whoever waits.
-type call struct {
-	ctx  context.Context //nolint:containedctx // the request that needs it is made by inngestgo, without one
-	next http.RoundTripper
-	err  error // why there was no answer to judge
-}
-
-const (
-	sendTries = 3
-	// firstDelay bridges a connection that was closed while idle and an instance that is being replaced. A
-	// longer outage is Svix's to bridge: it sends the webhook again after 5 s.
-	firstDelay = 50 * time.Millisecond
-	// maxAnswerBytes bounds what is read of an answer: {"ids":["…"],"status":200}.
-	maxAnswerBytes = 64 << 10
-)
-
-// RoundTrip answers with Inngest's response. Where there is none, it keeps the cause and answers with a status
-// that inngestgo does not retry.
-func (c *call) RoundTrip(req *http.Request) (*http.Response, error) {
-	delays := backoff.NewExponentialBackOff()
-	delays.InitialInterval = firstDelay
-	resp, err := backoff.Retry(c.ctx, func() (*http.Response, error) { return c.try(req) },
-		backoff.WithBackOff(delays), backoff.WithMaxTries(sendTries))
-	if err != nil {
-		c.err = err
-		if cause := context.Cause(c.ctx); cause != nil {
-			c.err = cause
+// Send hands one event over, and is done with its data when it returns. wait returns nil when Inngest has stored the event: it
+// answered 200 or 201 and named the event's id. Any other answer is an [ErrRefused]; when ctx ends first, wait returns its cause
+// at once, and the event may still be handed over. It is to be called once: the send ends when nobody waits for it.
+func (s *Sender) Send(ctx context.Context, e clerk.Event) (wait func() error) {
+	b, i := s.add(ctx, e)
+	return func() error {
+		select {
+		case <-b.done:
+			return b.errs[i]
+		case <-ctx.Done():
+			s.leave(b)
+			return context.Cause(ctx)
 		}
-		return answer(http.StatusTeapot, nil), nil
 	}
-	return resp, nil
 }
 
-// try returns an error for what another try may help: no answer, a 5xx, a 429.
-func (c *call) try(req *http.Request) (*http.Response, error) {
-	body, err := req.GetBody()
-	if err != nil {
-		return nil, backoff.Permanent(err)
+// add puts an event into the last batch, or a new one where that is full, and starts what may start.
+func (s *Sender) add(ctx context.Context, e clerk.Event) (b *batch, i int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if n := len(s.waiting); n > 0 && s.waiting[n-1].takes(e) {
+		b = s.waiting[n-1]
+	} else {
+		b = newBatch(ctx)
+		s.waiting = append(s.waiting, b)
 	}
-	req = req.Clone(c.ctx)
-	req.Body = body
-	// Sending an event twice does no harm, it has an id. This empty header is not sent; it tells net/http to
-	// repeat the request when a kept-alive connection turns out to be closed.
-	req.Header["Idempotency-Key"] = nil
-	resp, err := c.next.RoundTrip(req)
-	if err != nil {
-		return nil, err
-	}
-	defer resp.Body.Close()
-	text, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswerBytes))
-	if err != nil {
-		return nil, fmt.Errorf("read answer: %w", err)
-	}
-	if resp.StatusCode >= http.StatusInternalServerError || resp.StatusCode == http.StatusTooManyRequests {
-		return nil, fmt.Errorf("%w: status %d", ErrRefused, resp.StatusCode)
-	}
-	return answer(resp.StatusCode, text), nil
+	i = b.add(e)
+	s.start() //nolint:contextcheck // a batch has a context of its own
+	return b, i
 }
 
-func answer(status int, body []byte) *http.Response {
-	return &http.Response{StatusCode: status, Header: http.Header{}, Body: io.NopCloser(bytes.NewReader(body))}
+// leave drops a batch that nobody waits for any more: its send ends, or is not begun. Those who stay have their
+// answer.
+func (s *Sender) leave(b *batch) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if b.callers--; b.callers > 0 {
+		return
+	}
+	b.cancel()
+	s.waiting = slices.DeleteFunc(s.waiting, func(other *batch) bool { return other == b })
 }

@@ -44,7 +44,7 @@ func TestSendHandsTheEventOver(t *testing.T) {
 		body, _ = io.ReadAll(r.Body)
 		_, _ = io.WriteString(w, `{"ids":["01H"],"status":200}`)
 	})
-	if err := s.Send(t.Context(), event()); err != nil {
+	if err := s.Send(t.Context(), event())(); err != nil {
 		t.Fatal(err)
 	}
 	if want := "/e/canary-key"; want != path {
@@ -54,10 +54,7 @@ func TestSendHandsTheEventOver(t *testing.T) {
 	if err := json.Unmarshal(body, &got); err != nil {
 		t.Fatal(err)
 	}
-	want := event()
-	// encoding/json escapes < and > in strings; numbers and key order stay as they came.
-	want.Data = json.RawMessage(`{"id":"user_1","n":1.50,"b":"\u003cé\u003e"}`)
-	if d := cmp.Diff([]clerk.Event{want}, got); d != "" {
+	if d := cmp.Diff([]clerk.Event{event()}, got); d != "" {
 		t.Errorf("events (-want +got)\n%s", d)
 	}
 }
@@ -72,7 +69,7 @@ func TestSendLeavesOutNoTimestamp(t *testing.T) {
 	})
 	e := event()
 	e.TS = 0
-	if err := s.Send(t.Context(), e); err != nil {
+	if err := s.Send(t.Context(), e)(); err != nil {
 		t.Fatal(err)
 	}
 	if strings.Contains(string(body), `"ts"`) {
@@ -114,7 +111,7 @@ func TestSendAcceptsNothingElse(t *testing.T) {
 				w.WriteHeader(tt.status)
 				_, _ = io.WriteString(w, tt.body)
 			})
-			err := s.Send(t.Context(), event())
+			err := s.Send(t.Context(), event())()
 			if !errors.Is(err, ErrRefused) {
 				t.Errorf("want %v, got %v", ErrRefused, err)
 			}
@@ -132,7 +129,7 @@ func TestSendErrorsHideTheKey(t *testing.T) {
 		"no such host":   "http://host.invalid",
 	} {
 		s := NewSender(Options{BaseURL: base, EventKey: "canary-key"})
-		err := s.Send(t.Context(), event())
+		err := s.Send(t.Context(), event())()
 		if err == nil || strings.Contains(err.Error(), "canary") {
 			t.Errorf("%s: want an error without the event key, got %v", name, err)
 		}
@@ -152,7 +149,7 @@ func TestSendRecovers(t *testing.T) {
 		}
 		_, _ = io.WriteString(w, `{"ids":["01H"]}`)
 	})
-	if err := s.Send(t.Context(), event()); err != nil {
+	if err := s.Send(t.Context(), event())(); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -178,7 +175,7 @@ func TestSendEndsWithItsContext(t *testing.T) {
 			})
 			ctx, cancel := context.WithCancelCause(t.Context())
 			result := make(chan error, 1)
-			go func() { result <- s.Send(ctx, event()) }()
+			go func() { result <- s.Send(ctx, event())() }()
 			<-arrived
 			cancel(errLeft)
 			select {

@@ -44,39 +44,76 @@ func (h *Handler) laneFor(length int64) *lane {
 	return h.small
 }
 
-// readBody reads the body into memory, which release gives back; the body must not be used after that.
-func (h *Handler) readBody(c echo.Context) (body []byte, release func(), refused *refusal, cause error) {
+// firstRoom is for how many bytes room is taken when a body begins. Clerk's are seldom larger, and if all connections that the
+// server takes announce one and stay silent, they hold no more than the lane for small bodies.
+const firstRoom = 4 << 10
+
+// body is a body in memory.
+type body struct {
+	lane *lane
+	buf  *bytes.Buffer
+	room int64 // taken for it
+}
+
+// drop gives the buffer back, but not the room: what was made of the body takes it now.
+func (b *body) drop() {
+	if b.buf == nil {
+		return
+	}
+	b.buf.Reset()
+	b.lane.buffers.Put(b.buf)
+	b.buf = nil
+}
+
+func (b *body) release() {
+	b.drop()
+	b.lane.room.Release(b.room)
+}
+
+// readBody reads the body into memory, which release gives back, in any case. Room is taken as the bytes arrive, each time
+// for as many as have come: what is only announced holds none.
+func (h *Handler) readBody(c echo.Context) (b *body, refused *refusal, cause error) {
 	r := c.Request()
-	release = func() {}
+	b = &body{lane: h.laneFor(r.ContentLength)}
 	if r.ContentLength > h.o.MaxBody {
-		return nil, release, tooLarge, errTooLarge
+		return b, tooLarge, errTooLarge
 	}
-	room := r.ContentLength
-	if room < 0 { // chunked: it can be anything up to the limit
-		room = h.o.MaxBody
+	most := r.ContentLength
+	if most < 0 { // chunked: it can be anything up to the limit
+		most = h.o.MaxBody
 	}
-	l := h.laneFor(r.ContentLength)
-	ctx, cancel := context.WithTimeout(r.Context(), roomTimeout)
+	var ok bool
+	if b.buf, ok = b.lane.buffers.Get().(*bytes.Buffer); !ok {
+		b.buf = new(bytes.Buffer)
+	}
+	limited := http.MaxBytesReader(c.Response(), r.Body, h.o.MaxBody)
+	for {
+		more := min(max(firstRoom, b.room), most-b.room)
+		if !b.lane.take(r.Context(), more) {
+			return b, overloaded, errNoRoom
+		}
+		b.room += more
+		b.buf.Grow(int(more) + bytes.MinRead)            // ReadFrom wants MinRead to spare, or it grows again
+		_, err := io.CopyN(b.buf, limited, max(more, 1)) // at the end there is nothing more to come than the end
+		switch {
+		case errors.Is(err, io.EOF):
+			refused, cause = endBody(c)
+			return b, refused, cause
+		case err != nil:
+			refused, cause = judge(err)
+			return b, refused, cause
+		}
+	}
+}
+
+// take takes room, for which it waits a while.
+func (l *lane) take(ctx context.Context, n int64) bool {
+	if l.room.TryAcquire(n) {
+		return true
+	}
+	ctx, cancel := context.WithTimeout(ctx, roomTimeout)
 	defer cancel()
-	if l.room.Acquire(ctx, room) != nil {
-		return nil, release, overloaded, errNoRoom
-	}
-	buf, ok := l.buffers.Get().(*bytes.Buffer)
-	if !ok {
-		buf = new(bytes.Buffer)
-	}
-	release = func() {
-		buf.Reset()
-		l.buffers.Put(buf)
-		l.room.Release(room)
-	}
-	if r.ContentLength > 0 {
-		buf.Grow(int(r.ContentLength) + bytes.MinRead) // ReadFrom wants MinRead to spare, or it grows again
-	}
-	if refused, cause = h.copyBody(buf, c); refused != nil {
-		return nil, release, refused, cause
-	}
-	return buf.Bytes(), release, nil, nil
+	return l.room.Acquire(ctx, n) == nil
 }
 
 // discardBody reads past the body with the same limits and keeps nothing.
@@ -84,20 +121,26 @@ func (h *Handler) discardBody(c echo.Context) (*refusal, error) {
 	if c.Request().ContentLength > h.o.MaxBody {
 		return tooLarge, errTooLarge
 	}
-	return h.copyBody(io.Discard, c)
+	if _, err := io.Copy(io.Discard, http.MaxBytesReader(c.Response(), c.Request().Body, h.o.MaxBody)); err != nil {
+		return judge(err)
+	}
+	return endBody(c)
 }
 
-func (h *Handler) copyBody(dst io.Writer, c echo.Context) (*refusal, error) {
-	_, err := io.Copy(dst, http.MaxBytesReader(c.Response(), c.Request().Body, h.o.MaxBody))
+// judge says what becomes of a body that could not be read.
+func judge(err error) (*refusal, error) {
 	var over *http.MaxBytesError
 	switch {
 	case errors.As(err, &over):
 		return tooLarge, errTooLarge
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return tooSlow, err
-	case err != nil:
+	default:
 		return unreadable, fmt.Errorf("read body: %w", err)
 	}
+}
+
+func endBody(c echo.Context) (*refusal, error) {
 	if err := setReadDeadline(c, time.Time{}); err != nil {
 		return unreadable, fmt.Errorf("clear read deadline: %w", err)
 	}

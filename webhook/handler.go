@@ -17,10 +17,11 @@ import (
 	"github.com/glowup-app/clerksync/clerk"
 )
 
-// Sender hands an event to the queue. A nil error means that the queue has it for good. Send returns soon
-// after ctx is done.
+// Sender hands an event to the queue.
 type Sender interface {
-	Send(ctx context.Context, e clerk.Event) error
+	// Send is done with the event's data when it returns. wait returns nil when the queue has the event for good, and an
+	// error when it has not; soon after ctx is done it returns in any case. It is to be called once.
+	Send(ctx context.Context, e clerk.Event) (wait func() error)
 }
 
 // Options of a Handler; a zero field means its default.
@@ -38,7 +39,7 @@ type Options struct {
 	// MaxHandovers bounds the hand-overs under way; a webhook beyond them is answered 503 at once, so that a slow
 	// queue does not pile up requests that time out together. Default 2048.
 	MaxHandovers int
-	// Logger gets one line per delivery. Default: none.
+	// Logger gets one line per delivery: at debug level for one that was handed over, else a warning. Default: none.
 	Logger *slog.Logger
 	// Registerer gets the metrics. Default: none.
 	Registerer prometheus.Registerer
@@ -136,12 +137,24 @@ var (
 
 const accepted = "accepted"
 
+type acceptance struct {
+	ID string `json:"id"`
+}
+
 // delivery is one attempt of the sender, as it is logged and counted.
 type delivery struct {
-	id      string // the message id that the signature covers
-	event   clerk.Event
+	id      string      // the message id that the signature covers
+	event   clerk.Event // without its data, once it is handed over
+	userID  string      // where lines of debug level are logged: it is looked for in the data
 	refused *refusal
 	cause   error
+}
+
+func (d delivery) level() slog.Level {
+	if d.refused != nil {
+		return slog.LevelWarn
+	}
+	return slog.LevelDebug // the run's line says what came of it
 }
 
 // Handle answers POST /api/webhooks/clerk.
@@ -151,7 +164,7 @@ func (h *Handler) Handle(c echo.Context) error {
 	h.metrics.delivered(d, time.Since(start))
 	h.log(c, d, time.Since(start))
 	if d.refused == nil {
-		return c.JSON(http.StatusOK, map[string]string{"id": d.id})
+		return c.JSON(http.StatusOK, acceptance{d.id})
 	}
 	if d.refused.status == http.StatusServiceUnavailable {
 		c.Response().Header().Set(echo.HeaderRetryAfter, strconv.Itoa(int(retryAfter.Seconds())))
@@ -176,12 +189,13 @@ func (h *Handler) deliver(c echo.Context) delivery {
 		}
 		return delivery{refused: unverified, cause: errNotSigned}
 	}
-	body, release, refused, cause := h.readBody(c)
-	defer release()
+	b, refused, cause := h.readBody(c)
+	defer b.release()
 	if refused != nil {
 		leaveUnread(c)
 		return delivery{id: signed.id(), refused: refused, cause: cause}
 	}
+	body := b.buf.Bytes()
 	if err := h.verifier.verify(body, signed); err != nil {
 		return delivery{id: signed.id(), refused: unverified, cause: err}
 	}
@@ -190,52 +204,59 @@ func (h *Handler) deliver(c echo.Context) delivery {
 		return delivery{id: signed.id(), refused: malformed, cause: err}
 	}
 	d := delivery{id: signed.id(), event: envelope.Event(signed.id(), time.Now())}
+	if h.o.Logger.Enabled(r.Context(), slog.LevelDebug) {
+		d.userID = d.event.UserID()
+	}
+	d.refused, d.cause = h.handOver(r.Context(), d.event, b)
+	return d
+}
+
+// handOver ends at the deadline also when the client is still there, and before it when the client has left: then
+// nobody reads the answer, and Svix sends the webhook again. The sender has the event in the body's place by then.
+func (h *Handler) handOver(ctx context.Context, e clerk.Event, b *body) (refused *refusal, cause error) {
 	select {
 	case h.handing <- struct{}{}:
 		defer func() { <-h.handing }()
 	default:
-		d.refused, d.cause = overloaded, errBusy
-		return d
+		return overloaded, errBusy
 	}
-	if err := h.send(r.Context(), d.event); err != nil {
-		d.refused, d.cause = notHandedOver, err
-		if r.Context().Err() != nil {
-			d.refused = clientGone
-		}
-	}
-	return d
-}
-
-// send ends at the deadline also when the client is still there, and before it when the client has left: then
-// nobody reads the answer, and Svix sends the webhook again.
-func (h *Handler) send(ctx context.Context, e clerk.Event) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, h.o.SendTimeout, ErrSendTimeout)
+	timed, cancel := context.WithTimeoutCause(ctx, h.o.SendTimeout, ErrSendTimeout)
 	defer cancel()
 	start := time.Now()
-	err := h.sender.Send(ctx, e)
+	wait := h.sender.Send(timed, e)
+	b.drop()
+	err := wait()
 	h.metrics.handedOver(err, time.Since(start))
-	if err != nil && errors.Is(context.Cause(ctx), ErrSendTimeout) && !errors.Is(err, ErrSendTimeout) {
-		return fmt.Errorf("%w: %w", ErrSendTimeout, err)
+	switch {
+	case err == nil:
+		return nil, nil
+	case ctx.Err() != nil:
+		return clientGone, err
+	case errors.Is(context.Cause(timed), ErrSendTimeout) && !errors.Is(err, ErrSendTimeout):
+		return notHandedOver, fmt.Errorf("%w: %w", ErrSendTimeout, err)
+	default:
+		return notHandedOver, err
 	}
-	return err
 }
 
 func (h *Handler) log(c echo.Context, d delivery, took time.Duration) {
-	level, msg := slog.LevelInfo, "webhook handed over"
-	if d.refused != nil {
-		level, msg = slog.LevelWarn, "webhook refused"
-	}
 	ctx := c.Request().Context()
-	if !h.o.Logger.Enabled(ctx, level) {
+	if !h.o.Logger.Enabled(ctx, d.level()) {
 		return
+	}
+	msg := "webhook handed over"
+	if d.refused != nil {
+		msg = "webhook refused"
 	}
 	attrs := []slog.Attr{
 		slog.String(clerk.KeyRequest, c.Response().Header().Get(echo.HeaderXRequestID)),
 		slog.Duration(clerk.KeyDuration, took),
 	}
 	if d.event.Name != "" { // verified: before that, not even the id is worth a log line
-		attrs = append(attrs, slog.String(clerk.KeyEventID, d.id), slog.String(clerk.KeyEvent, d.event.Name),
-			slog.String(clerk.KeyUserID, d.event.UserID()))
+		attrs = append(attrs, slog.String(clerk.KeyEventID, d.id), slog.String(clerk.KeyEvent, d.event.Name))
+		if d.userID != "" {
+			attrs = append(attrs, slog.String(clerk.KeyUserID, d.userID))
+		}
 	}
 	if d.refused == nil {
 		attrs = append(attrs, slog.String(clerk.KeyOutcome, accepted))
@@ -243,7 +264,7 @@ func (h *Handler) log(c echo.Context, d delivery, took time.Duration) {
 		attrs = append(attrs, slog.String(clerk.KeyOutcome, d.refused.outcome), slog.Int(clerk.KeyStatus, d.refused.status),
 			slog.String(clerk.KeyReason, reason(d.cause)))
 	}
-	h.o.Logger.LogAttrs(ctx, level, msg, attrs...) //nolint:sloglint // one of the two above
+	h.o.Logger.LogAttrs(ctx, d.level(), msg, attrs...) //nolint:sloglint // one of the two above
 }
 
 func reason(err error) string {

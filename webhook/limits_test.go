@@ -386,12 +386,15 @@ func TestAnswerArrivesThoughTheBodyIsUnread(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					connect := setup(t, webhook.Options{MaxBuffered: 2 * mib}, nil).servePipes(t)
 					if tt.name == "overloaded" {
-						connect().write(t, request(signed("msg_1", ""), "Content-Length: 1000000"))
+						connect().pour(request(signed("msg_1", ""), "Content-Length: 1000000") + strings.Repeat("x", 999_999))
 						synctest.Wait()
 					}
 					conn := connect()
 					conn.write(t, request(h, tt.head, "Connection: close"))
-					if tt.name == "too large in chunks" {
+					switch tt.name {
+					case "overloaded":
+						conn.pour(strings.Repeat("x", 500_000))
+					case "too large in chunks":
 						conn.pour(fmt.Sprintf("%x\r\n%s", 2*mib, strings.Repeat("x", 2*mib)))
 					}
 					check(t, tt.want, conn.answer(t))
@@ -406,24 +409,40 @@ func TestAnswerArrivesThoughTheBodyIsUnread(t *testing.T) {
 	}
 }
 
+// 4,096 connections, the most that the server takes, that announce a body and stay silent keep nobody out.
+func TestSilentConnectionsLeaveRoom(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := setup(t, webhook.Options{}, nil)
+		connect := b.servePipes(t)
+		for range 4095 {
+			connect().write(t, request(headers("svix-", foreign, "msg_0", ""), "Content-Length: 65536"))
+		}
+		synctest.Wait()
+		body := sized(4000)
+		check(t, ok("msg_1"), b.call(t, signed("msg_1", body), body))
+	})
+}
+
 // Clerk's webhooks are small, so large bodies that someone announces do not keep them out, nor the other way round.
 func TestLargeBodiesLeaveRoomForSmallOnes(t *testing.T) {
 	t.Parallel()
+	most := strings.Repeat("x", mib-1)
 	tests := []struct {
-		name, head string
-		large      answer
-		small      answer
+		name, head, body string
+		large, small     answer
 	}{
-		{"a large one is awaited", "Content-Length: 1048576", refused(http.StatusServiceUnavailable, textOverloaded), ok("msg_1")},
-		{"one of unknown length is awaited", "Transfer-Encoding: chunked", refused(http.StatusServiceUnavailable, textOverloaded), ok("msg_1")},
-		{"a small one is awaited", "Content-Length: 65536", ok("msg_1"), ok("msg_1")},
+		{"a large one is awaited", "Content-Length: 1048576", most, refused(http.StatusServiceUnavailable, textOverloaded), ok("msg_1")},
+		{"one of unknown length is awaited", "Transfer-Encoding: chunked", "100000\r\n" + most, refused(http.StatusServiceUnavailable, textOverloaded), ok("msg_1")},
+		{"a large one is only announced", "Content-Length: 1048576", "", ok("msg_1"), ok("msg_1")},
+		{"a small one is awaited", "Content-Length: 65536", "", ok("msg_1"), ok("msg_1")},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				b := setup(t, webhook.Options{MaxBuffered: 2 * mib}, nil)
-				b.servePipes(t)().write(t, request(headers("svix-", foreign, "msg_0", ""), tt.head))
+				b.servePipes(t)().pour(request(headers("svix-", foreign, "msg_0", ""), tt.head) + tt.body)
 				synctest.Wait()
 				body := sized(64<<10 + 1)
 				check(t, tt.large, b.call(t, signed("msg_1", body), body))

@@ -28,7 +28,7 @@ func TestLogLines(t *testing.T) {
 	}{
 		{
 			"accepted", signed("msg_1", body), body, nil,
-			line{"level": "INFO", "msg": "webhook handed over", "request_id": "request-1", "event_id": "msg_1", "event": "clerk/user.created", "user_id": "user_1", "outcome": "accepted"},
+			line{"level": "DEBUG", "msg": "webhook handed over", "request_id": "request-1", "event_id": "msg_1", "event": "clerk/user.created", "user_id": "user_1", "outcome": "accepted"},
 		},
 		{
 			"not handed over", signed("msg_1", body), body, func(context.Context, clerk.Event) error { return errQueue },
@@ -69,7 +69,7 @@ func TestLogLines(t *testing.T) {
 		},
 		{
 			"an id that is no string", signed("msg_1", `{"type":"x","data":{"id":["canary"]}}`), `{"type":"x","data":{"id":["canary"]}}`, nil,
-			line{"level": "INFO", "msg": "webhook handed over", "request_id": "request-1", "event_id": "msg_1", "event": "clerk/x", "user_id": "", "outcome": "accepted"},
+			line{"level": "DEBUG", "msg": "webhook handed over", "request_id": "request-1", "event_id": "msg_1", "event": "clerk/x", "outcome": "accepted"},
 		},
 	}
 	for _, tt := range tests {

@@ -53,14 +53,17 @@ type sender struct {
 	events []clerk.Event
 }
 
-func (s *sender) Send(ctx context.Context, e clerk.Event) error {
+func (s *sender) Send(ctx context.Context, e clerk.Event) func() error {
+	e.Data = bytes.Clone(e.Data)
 	s.mu.Lock()
 	s.events = append(s.events, e)
 	s.mu.Unlock()
-	if s.send == nil {
-		return nil
+	return func() error {
+		if s.send == nil {
+			return nil
+		}
+		return s.send(ctx, e)
 	}
-	return s.send(ctx, e)
 }
 
 func (s *sender) sent() []clerk.Event {
@@ -119,8 +122,8 @@ type bridge struct {
 // setup makes a bridge of two secrets. The options' logger and registerer are the test's.
 func setup(t testing.TB, o webhook.Options, send func(ctx context.Context, e clerk.Event) error) *bridge {
 	t.Helper()
-	b := &bridge{sender: &sender{send: send}, logs: &logs{}, metrics: prometheus.NewRegistry(), handled: make(chan struct{}, 1000)}
-	o.Logger, o.Registerer = slog.New(slog.NewJSONHandler(b.logs, nil)), b.metrics
+	b := &bridge{sender: &sender{send: send}, logs: &logs{}, metrics: prometheus.NewRegistry(), handled: make(chan struct{}, 1<<13)}
+	o.Logger, o.Registerer = slog.New(slog.NewJSONHandler(b.logs, &slog.HandlerOptions{Level: slog.LevelDebug})), b.metrics
 	h, err := webhook.New([]string{secret, secret2}, b.sender, o)
 	if err != nil {
 		t.Fatal(err)

@@ -275,7 +275,7 @@ func (l letters) replay(ctx context.Context, id string, dry bool) (string, error
 	n := x.Replays + 1
 	e := x.Event
 	e.ID = clerk.ReplayID(id, n)
-	if err := l.sender.Send(ctx, e); err != nil {
+	if err := l.sender.Send(ctx, e)(); err != nil {
 		return "", err
 	}
 	if err := l.store.MarkReplayed(ctx, id, n); err != nil && !errors.Is(err, store.ErrNotWaiting) {

@@ -77,7 +77,7 @@ type received struct {
 }
 
 // Send is the Sender's.
-func (r received) Send(ctx context.Context, e clerk.Event) error {
+func (r received) Send(ctx context.Context, e clerk.Event) (wait func() error) {
 	if r.log.Enabled(ctx, slog.LevelDebug) {
 		r.log.LogAttrs(ctx, slog.LevelDebug, "webhook received", slog.String(clerk.KeyEventID, e.ID),
 			slog.String(clerk.KeyEvent, e.Name), slog.String(clerk.KeyUserID, e.UserID()))
