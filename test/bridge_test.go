@@ -159,15 +159,17 @@ func TestInngestMisbehaves(t *testing.T) {
 			_, _ = io.WriteString(rw, body)
 		}
 	}
+	const ids = `{"ids":["01J8TESTTESTTESTTESTTESTTE"],"status":200}` // what Inngest says when it has the event
 	hooks := map[string]webhook{}
 	for _, tt := range []struct {
 		name string
 		set  func()
 	}{
 		{"away", func() { down() }},
-		{"answering 500", func() { up(); set(status(500, "")) }},
-		{"refusing", func() { set(status(401, `{"error":"no such key"}`)) }},
-		{"redirecting", func() { set(status(307, "")) }},
+		{"answering 500", func() { up(); set(status(500, ids)) }},
+		{"refusing", func() { set(status(401, ids)) }},
+		{"redirecting", func() { set(status(307, ids)) }},
+		{"answering 202", func() { set(status(202, ids)) }},
 		{"answering garbage", func() { set(status(200, "<html>")) }},
 		{"answering without ids", func() { set(status(200, `{"ids":[],"status":200}`)) }},
 		{"cutting the connection", func() { set(func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }) }},

@@ -3,9 +3,11 @@ package test
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"os/exec"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -20,16 +22,27 @@ type letter struct {
 // command runs clerksync with the world's environment, and returns what it printed.
 func (w *world) command(args ...string) string {
 	w.t.Helper()
+	out, err := w.tryCommand(args...)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return out
+}
+
+// tryCommand returns an error, with what was printed to stderr, for an exit code other than 0.
+func (w *world) tryCommand(args ...string) (string, error) {
+	w.t.Helper()
 	ctx, cancel := context.WithTimeout(w.t.Context(), deadline)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, binary, args...)
 	cmd.Dir = w.t.TempDir()
 	cmd.Env = append([]string{"DATABASE_URI=" + w.dbURI}, w.env...)
-	out, err := cmd.CombinedOutput()
-	if err != nil {
-		w.t.Fatalf("clerksync %s: %v\n%s", strings.Join(args, " "), err, out)
+	var stdout, stderr strings.Builder
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	if err := cmd.Run(); err != nil {
+		return stdout.String(), fmt.Errorf("clerksync %s: %w\n%s%s", strings.Join(args, " "), err, stdout.String(), stderr.String())
 	}
-	return string(out)
+	return stdout.String(), nil
 }
 
 // letters are the dead letters, by id.
@@ -46,14 +59,13 @@ func (w *world) letters() map[string]letter {
 	return all
 }
 
+// awaitLetter waits for an event's dead letter to be in that state.
 func (w *world) awaitLetter(id, state string) letter {
 	w.t.Helper()
-	var l letter
 	waitFor(w.t, "the dead letter of "+id+" to be "+state, func() bool {
-		l = w.letters()[id]
-		return l.State == state
+		return w.all("users_dead_letters")[id]["state"] == state
 	})
-	return l
+	return w.letters()[id]
 }
 
 // runOf waits for a run that works on the event, and will work on it again.
@@ -67,13 +79,17 @@ func (w *world) runOf(eventID string) (runID string) {
 	return runID
 }
 
+// databaseAway is an option of newWorld: nobody listens at addr yet. The run that finds that out fails after 2 s, which must be
+// enough to connect once the database is there.
+func databaseAway(addr string) func(*world) {
+	return func(w *world) { w.dbURI = "mongodb://" + addr + "/glowup?serverSelectionTimeoutMS=2000" }
+}
+
 func TestDeadLetters(t *testing.T) {
 	t.Parallel()
 	// The database is away, and runs are not retried, but for those that keep dead letters.
 	addr := "127.0.0.1:" + freePort(t)
-	w := newWorld(t, with("FUNCTION_RETRIES=0"), func(w *world) {
-		w.dbURI = "mongodb://" + addr + "/glowup?serverSelectionTimeoutMS=300"
-	})
+	w := newWorld(t, with("FUNCTION_RETRIES=0"), databaseAway(addr))
 	id := newID("user")
 	given := w.send("user.created", user(id, 10))
 	bad := w.send("user.updated", map[string]any{"id": newID("user"), "first_name": []any{"canary"}})
@@ -94,7 +110,12 @@ func TestDeadLetters(t *testing.T) {
 		t.Error("want no document before the replay")
 	}
 
-	w.command("dlq", "replay", "--all")
+	// By mistake it is run twice, and at once: each event is sent once all the same.
+	var twice sync.WaitGroup
+	for range 2 {
+		twice.Go(func() { _, _ = w.tryCommand("dlq", "replay", "--all") }) // the slower one may find nothing that waits
+	}
+	twice.Wait()
 	w.awaitLetter(given, "closed")
 	if w.doc(id) == nil {
 		t.Error("want a document after the replay")
@@ -103,6 +124,16 @@ func TestDeadLetters(t *testing.T) {
 		l := w.letters()[bad]
 		return l.State == "waiting" && l.Replays == 1
 	})
+	if out, err := w.tryCommand("dlq", "replay", given); err == nil {
+		t.Errorf("want no replay of a closed letter, got %s", out)
+	}
+	runs := map[string]int{}
+	w.app.since(0, func(l line) { runs[l.str("event_id")+" "+l.str("outcome")]++ })
+	for _, want := range []string{given + "~replay-1 created", bad + "~replay-1 failed"} {
+		if got := runs[want]; got != 1 {
+			t.Errorf("runs of %s: want 1, got %d", want, got)
+		}
+	}
 
 	w.do("deleted", "user.deleted", map[string]any{"id": l.UserID, "deleted": true})
 	if shown := w.command("dlq", "show", bad); strings.Contains(shown, "canary") {
@@ -117,9 +148,10 @@ func TestDeadLetters(t *testing.T) {
 func TestCancelledRunBecomesADeadLetter(t *testing.T) {
 	t.Parallel()
 	addr := "127.0.0.1:" + freePort(t)
-	w := newWorld(t, func(w *world) { w.dbURI = "mongodb://" + addr + "/glowup?serverSelectionTimeoutMS=300" })
+	w := newWorld(t, databaseAway(addr))
 	event := w.send("user.created", user(newID("user"), 10))
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodDelete, w.devURL+"/v1/runs/"+w.runOf(event), nil)
+	run := w.runOf(event)
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodDelete, w.devURL+"/v1/runs/"+run, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -132,7 +164,7 @@ func TestCancelledRunBecomesADeadLetter(t *testing.T) {
 		t.Fatalf("cancel the run: status %d", resp.StatusCode)
 	}
 	w.startDatabase(addr)
-	if l := w.awaitLetter(event, "waiting"); l.Reason == "" {
-		t.Error("want a reason")
+	if want, got := run, w.awaitLetter(event, "waiting").RunID; want != got {
+		t.Errorf("run of the letter: want %s, got %s", want, got)
 	}
 }

@@ -12,7 +12,7 @@ import (
 func TestClockSetOffInAStream(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, ownDatabase(t))
-	s := newStream(w, scaled(100))
+	s := newStream(w, scaled(60))
 	outside := int64(0)
 	for i := range s.events {
 		skew := []time.Duration{-6 * time.Minute, -4 * time.Minute, 0, 4 * time.Minute, 6 * time.Minute}[i%5]
@@ -28,10 +28,10 @@ func TestClockSetOffInAStream(t *testing.T) {
 	}
 }
 
-func TestRedeliveryStorm(t *testing.T) {
+func TestRedeliveryStormInAStream(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, ownDatabase(t))
-	s := newStream(w, scaled(100))
+	s := newStream(w, scaled(60))
 	s.copies = 5
 	s.start()
 	s.finish()

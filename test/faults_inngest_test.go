@@ -25,7 +25,7 @@ func TestInngestGoneInAStream(t *testing.T) {
 		base, _, down, up = newFaults(t, w.devURL)
 		w.env = append(w.env, "INNGEST_DEV="+base)
 	})
-	s := newStream(w, scaled(100))
+	s := newStream(w, scaled(60))
 	s.lasts = 4 * time.Second
 	s.start()
 	for n := range 3 {
@@ -82,7 +82,7 @@ func TestInngestMisbehavesInAStream(t *testing.T) {
 		pass,
 		func(rw http.ResponseWriter, _ *http.Request) { cut(rw, "\x00\xff garbage\r\n\r\n") },
 		func(rw http.ResponseWriter, _ *http.Request) {
-			cut(rw, "HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n"+`{"ids":["01`)
+			cut(rw, "HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n"+`{"ids":["01"],"status":200}`)
 		},
 		// Inngest has the event, and clerksync does not learn of it.
 		func(rw http.ResponseWriter, r *http.Request) {
@@ -107,7 +107,7 @@ func TestInngestMisbehavesInAStream(t *testing.T) {
 			faults[i%len(faults)](rw, r)
 		}
 	})
-	s := newStream(w, scaled(100))
+	s := newStream(w, scaled(60))
 	s.start()
 	s.finish()
 	if s.refused.Load() < int64(len(faults)) {

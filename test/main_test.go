@@ -3,6 +3,7 @@ package test
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -33,6 +34,12 @@ func testMain(m *testing.M) int {
 	inngest, err = findInngest()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
+	}
+	// Most of these tests wait for a fault or for Inngest's next try, so more of them run at once than there are cores;
+	// -parallel overrides it.
+	if err := flag.Set("test.parallel", "8"); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
 	}
 	return m.Run()
 }

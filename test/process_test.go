@@ -115,19 +115,22 @@ func start(t *testing.T, env []string, name string, args ...string) *process {
 }
 
 func (p *process) read(r io.Reader) {
-	scanner := bufio.NewScanner(r)
-	scanner.Buffer(nil, 1<<20)
-	for scanner.Scan() {
+	lines := bufio.NewReader(r) // a Scanner stops at a line that is too long, and the program would block
+	for {
+		text, err := lines.ReadString('\n')
 		var l line
-		_ = json.Unmarshal(scanner.Bytes(), &l) // text has no keys
+		_ = json.Unmarshal([]byte(text), &l) // text has no keys
 		p.mu.Lock()
 		if l != nil {
 			p.lines = append(p.lines, l)
 		}
-		p.text.WriteString(scanner.Text() + "\n")
+		p.text.WriteString(text)
 		p.mu.Unlock()
-		if os.Getenv("TEST_OUTPUT") != "" {
-			p.print(scanner.Text())
+		if text != "" && os.Getenv("TEST_OUTPUT") != "" {
+			p.print(strings.TrimSuffix(text, "\n"))
+		}
+		if err != nil {
+			return
 		}
 	}
 }
