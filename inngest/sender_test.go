@@ -122,6 +122,18 @@ func TestSendAcceptsNothingElse(t *testing.T) {
 	}
 }
 
+// What came of the answer says that Inngest has the event, but who knows what it was going to say.
+func TestSendRefusesACutAnswer(t *testing.T) {
+	t.Parallel()
+	s := eventAPI(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Length", "99")
+		_, _ = io.WriteString(w, `{"ids":["01H"]}`)
+	})
+	if err := s.Send(t.Context(), event()); !errors.Is(err, io.ErrUnexpectedEOF) {
+		t.Errorf("want %v, got %v", io.ErrUnexpectedEOF, err)
+	}
+}
+
 func TestSendErrorsHideTheKey(t *testing.T) {
 	t.Parallel()
 	for name, base := range map[string]string{

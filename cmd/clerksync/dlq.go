@@ -51,7 +51,7 @@ func (a *app) dlqCommand() *cli.Command {
 				Description: "The event is sent under a new id, since Inngest drops a repeated one for 24 hours, and keeps its place in\n" +
 					"the user's history: an old event still does not overwrite a newer one. The letter is closed when the event\n" +
 					"succeeds, and waits again when it fails. A letter that does not wait is not sent twice.",
-				Flags:  append([]cli.Flag{&cli.BoolFlag{Name: "all", Usage: "all that wait"}, dryRun}, filters[:4]...),
+				Flags:  append([]cli.Flag{&cli.BoolFlag{Name: "all", Usage: "all that wait, but for those of deleted users"}, dryRun}, filters[:4]...),
 				Action: a.withLetters(a.replayLetters),
 			},
 			{
@@ -143,7 +143,11 @@ func parseAge(text string) (time.Duration, error) {
 		n, err := strconv.ParseUint(days, 10, 16)
 		return time.Duration(n) * 24 * time.Hour, err
 	}
-	return time.ParseDuration(text)
+	age, err := time.ParseDuration(text)
+	if err == nil && age < 0 { // purge would take it for everything
+		err = errors.New("a negative age")
+	}
+	return age, err
 }
 
 // letterJSON is a dead letter for programs.
@@ -236,7 +240,9 @@ func (a *app) replayLetters(ctx context.Context, c *cli.Command, l letters) erro
 		}
 		f.State = store.Waiting
 		err = l.store.Letters(ctx, f, func(x store.Letter) error {
-			ids = append(ids, x.Event.ID)
+			if !x.Redacted { // nothing is left to send
+				ids = append(ids, x.Event.ID)
+			}
 			return nil
 		})
 		if err != nil {
@@ -250,7 +256,7 @@ func (a *app) replayLetters(ctx context.Context, c *cli.Command, l letters) erro
 			bad++
 			text = "not replayed: " + err.Error()
 		}
-		fmt.Fprintf(a.stdout, "%s  %s\n", printable(id), text)
+		fmt.Fprintf(a.stdout, "%s  %s\n", printable(id), printable(text))
 	}
 	if bad > 0 {
 		return &exitError{code: 1, err: fmt.Errorf("%d of %d not replayed", bad, len(ids))}

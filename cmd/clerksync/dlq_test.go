@@ -2,13 +2,16 @@ package main
 
 import (
 	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
-	"go.mongodb.org/mongo-driver/v2/bson"
-	"go.mongodb.org/mongo-driver/v2/mongo"
-	"go.mongodb.org/mongo-driver/v2/mongo/options"
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/glowup-app/clerksync/clerk"
 	"github.com/glowup-app/clerksync/store"
@@ -22,7 +25,7 @@ func TestParseAge(t *testing.T) {
 			t.Errorf("%s: want %v, got %v and %v", text, want, got, err)
 		}
 	}
-	for _, text := range []string{"", "d", "-1d", "7", "week", "99999d", "1.5d"} {
+	for _, text := range []string{"", "d", "-1d", "7", "week", "99999d", "1.5d", "-5h"} {
 		if got, err := parseAge(text); err == nil {
 			t.Errorf("%s: want an error, got %v", text, got)
 		}
@@ -56,60 +59,111 @@ func TestDLQIsCalledWrongly(t *testing.T) {
 	})
 }
 
-func TestDLQList(t *testing.T) {
-	t.Parallel()
+// lettersStore is an empty database, and the environment that names it.
+func lettersStore(t *testing.T) (*store.Store, []string) {
+	t.Helper()
 	db, err := embedded.Start(t.Context(), "127.0.0.1:0", "")
 	if err != nil {
 		t.Fatal(err)
 	}
-	environ := []string{"DATABASE_URI=" + db.URI() + "glowup"}
 	s, err := store.New(db.URI(), "glowup", "users", store.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		ctx := context.WithoutCancel(t.Context())
-		if err := s.Close(ctx); err != nil {
+		if err := s.Close(context.WithoutCancel(t.Context())); err != nil {
 			t.Error(err)
 		}
 		if err := db.Stop(); err != nil {
 			t.Error(err)
 		}
 	})
-	call(t, environ, "", "dlq", "list").want(t, 0, "no dead letters\n")
-	err = s.KeepDeadLetter(t.Context(), clerk.DeadLetter{
-		Event:    clerk.Event{ID: "msg_\x1b[2J\n1", Name: clerk.UserCreated, Data: []byte(`{"id":"user_1","first_name":"canary"}`)},
+	return s, []string{"DATABASE_URI=" + db.URI() + "glowup"}
+}
+
+func keepLetter(t *testing.T, s *store.Store, eventID, userID string) {
+	t.Helper()
+	err := s.KeepDeadLetter(t.Context(), clerk.DeadLetter{
+		Event:    clerk.Event{ID: eventID, Name: clerk.UserCreated, Data: []byte(`{"id":"` + userID + `","first_name":"canary"}`)},
 		Function: "sync-user-from-clerk", RunID: "run_1", Reason: "no", FailedAt: time.UnixMilli(1700000000000),
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	// What came from outside must not move the cursor, and a list shows nothing personal.
+}
+
+// hostileID moves the cursor, where it is printed as it came.
+const hostileID = "msg_\x1b[2J\n1"
+
+func TestDLQList(t *testing.T) {
+	t.Parallel()
+	s, environ := lettersStore(t)
+	call(t, environ, "", "dlq", "list").want(t, 0, "no dead letters\n")
+	keepLetter(t, s, hostileID, "user_1")
 	call(t, environ, "", "dlq", "list").want(t, 0, "FAILED                STATE    EVENT               USER    ID              REASON\n"+
 		`2023-11-14T22:13:20Z  waiting  clerk/user.created  user_1  msg_\x1b[2J\n1  no`+"\n")
 	list := call(t, environ, "", "dlq", "list", "--json")
 	list.want(t, 0, `"user_id":"user_1"`)
-	if strings.Contains(list.stdout, "canary") {
+	if strings.Contains(list.stdout, "canary") { // a list shows nothing personal
 		t.Errorf("want the letter without its data, got %s", list.stdout)
 	}
-	call(t, environ, "", "dlq", "show", "msg_\x1b[2J\n1").want(t, 0, `"first_name": "canary"`)
+	for _, other := range [][]string{
+		{"--type", "user.deleted"}, {"--user", "user_2"}, {"--newer-than", "7d"}, {"--state", "closed"},
+	} {
+		call(t, environ, "", append([]string{"dlq", "list"}, other...)...).want(t, 0, "no dead letters\n")
+	}
+	call(t, environ, "", "dlq", "list", "--type", "user.created", "--user", "user_1", "--older-than", "7d", "--state", "waiting").want(t, 0, "user_1")
+	call(t, environ, "", "dlq", "show", hostileID).want(t, 0, `"first_name": "canary"`)
 	call(t, environ, "", "dlq", "show", "msg_2").want(t, 1, "no such dead letter")
-	call(t, environ, "", "dlq", "purge", "--older-than", "7d", "--dry-run").want(t, 0, "to be purged: 1\n")
-	if n := count(t, db.URI()); n != 1 {
-		t.Errorf("want the letter there after a dry run, got %d", n)
+}
+
+func TestDLQReplay(t *testing.T) {
+	t.Parallel()
+	s, environ := lettersStore(t)
+	var mu sync.Mutex
+	var sent []string
+	inngest := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var events []clerk.Event
+		if err := json.NewDecoder(r.Body).Decode(&events); err != nil {
+			t.Error(err)
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		for _, e := range events {
+			sent = append(sent, e.ID)
+		}
+		_, _ = io.WriteString(w, `{"ids":["01H"],"status":200}`)
+	}))
+	t.Cleanup(inngest.Close)
+	environ = append(environ, "INNGEST_DEV="+inngest.URL)
+	keepLetter(t, s, hostileID, "user_1")
+	keepLetter(t, s, "msg_2", "user_2")
+	if _, err := s.Delete(t.Context(), "user_2", clerk.Version{}); err != nil {
+		t.Fatal(err)
+	}
+	call(t, environ, "", "dlq", "replay", "msg_2").want(t, 1, "its user was deleted")
+	call(t, environ, "", "dlq", "replay", "--all", "--dry-run").want(t, 0, `msg_\x1b[2J\n1  would be replayed`)
+	call(t, environ, "", "dlq", "replay", "--all").want(t, 0, `msg_\x1b[2J\n1  replayed as msg_\x1b[2J\n1~replay-1`+"\n")
+	call(t, environ, "", "dlq", "replay", hostileID).want(t, 1, `msg_\x1b[2J\n1  not replayed: the dead letter is not waiting: it is replayed`)
+	call(t, environ, "", "dlq", "replay", "--all").want(t, 0)
+	mu.Lock()
+	defer mu.Unlock()
+	if d := cmp.Diff([]string{hostileID + "~replay-1"}, sent); d != "" {
+		t.Errorf("sent (-want +got)\n%s", d)
 	}
 }
 
-func count(t *testing.T, uri string) int64 {
-	t.Helper()
-	client, err := mongo.Connect(options.Client().ApplyURI(uri))
-	if err != nil {
-		t.Fatal(err)
+func TestDLQPurge(t *testing.T) {
+	t.Parallel()
+	s, environ := lettersStore(t)
+	keepLetter(t, s, "msg_1", "user_1")
+	keepLetter(t, s, "msg_2", "user_2")
+	call(t, environ, "", "dlq", "purge", "--older-than", "7d", "--dry-run").want(t, 0, "to be purged: 2\n")
+	call(t, environ, "", "dlq", "purge", "--older-than", "3650d").want(t, 0, "purged: 0\n")
+	call(t, environ, "", "dlq", "purge", "--older-than", "7d", "--user", "user_1").want(t, 0, "purged: 1\n")
+	left := call(t, environ, "", "dlq", "list")
+	left.want(t, 0, "msg_2")
+	if strings.Contains(left.stdout, "msg_1") {
+		t.Errorf("want the letter purged, got %s", left.stdout)
 	}
-	defer func() { _ = client.Disconnect(context.WithoutCancel(t.Context())) }()
-	n, err := client.Database("glowup").Collection("users_dead_letters").CountDocuments(t.Context(), bson.D{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return n
 }
