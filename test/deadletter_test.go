@@ -9,6 +9,9 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
 )
 
 // letter is what `clerksync dlq list --json` prints of a dead letter.
@@ -166,5 +169,26 @@ func TestCancelledRunBecomesADeadLetter(t *testing.T) {
 	w.startDatabase(addr)
 	if want, got := run, w.awaitLetter(event, "waiting").RunID; want != got {
 		t.Errorf("run of the letter: want %s, got %s", want, got)
+	}
+}
+
+// Embedded, whatever TEST_DATABASE_URI says: there the sweep is what removes, not a TTL index.
+func TestDeadLettersExpire(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, with("DEAD_LETTER_RETENTION=2h"), func(w *world) { w.startDatabase("127.0.0.1:" + freePort(t)) })
+	now := time.Now()
+	for id, age := range map[string]time.Duration{"old": 3 * time.Hour, "fresh": time.Hour} {
+		letter := bson.M{"_id": id, "failed_at": now.Add(-age)}
+		if _, err := w.users.Database().Collection("users_dead_letters").InsertOne(t.Context(), letter); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// Its hour is at night.
+	if want, got := "true", w.askInngest(`mutation { invokeFunction(data: {}, functionSlug: "glowup-app-sweep-expired") }`); !strings.Contains(got, want) {
+		t.Fatalf("invoke the sweep: want %s, got %s", want, got)
+	}
+	waitFor(t, "the old letter to be swept", func() bool { return w.all("users_dead_letters")["old"] == nil })
+	if w.all("users_dead_letters")["fresh"] == nil {
+		t.Error("want the letter kept that is younger than the retention, it is gone")
 	}
 }

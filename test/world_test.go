@@ -130,20 +130,32 @@ func (w *world) startInngest() {
 		"--connect-gateway-grpc-port", freePort(w.t), "--connect-executor-grpc-port", freePort(w.t))
 	w.dev.listens(w.devURL+"/health", http.StatusOK)
 	waitFor(w.t, "the functions at the Dev Server", func() bool {
-		req, err := http.NewRequestWithContext(w.t.Context(), http.MethodPost, w.devURL+"/v0/gql",
-			strings.NewReader(`{"query":"{ functions { slug } }"}`))
-		if err != nil {
-			w.t.Fatal(err)
-		}
-		req.Header.Set("Content-Type", "application/json")
-		resp, err := client.Do(req)
-		if err != nil {
-			return false
-		}
-		defer resp.Body.Close()
-		body, err := io.ReadAll(resp.Body)
-		return err == nil && strings.Contains(string(body), "sync-user-from-clerk")
+		return strings.Contains(w.askInngest(`{ functions { slug } }`), "sync-user-from-clerk")
 	})
+}
+
+// askInngest is the Dev Server's answer to a GraphQL query, empty where there is none.
+func (w *world) askInngest(query string) string {
+	w.t.Helper()
+	body, err := json.Marshal(map[string]string{"query": query})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	req, err := http.NewRequestWithContext(w.t.Context(), http.MethodPost, w.devURL+"/v0/gql", bytes.NewReader(body))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	req.Header.Set("Content-Type", "application/json")
+	resp, err := client.Do(req)
+	if err != nil {
+		return ""
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return ""
+	}
+	return string(text)
 }
 
 // webhook is what Svix sends for Clerk.
