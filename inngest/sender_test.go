@@ -129,7 +129,7 @@ func TestSendRefusesACutAnswer(t *testing.T) {
 		w.Header().Set("Content-Length", "99")
 		_, _ = io.WriteString(w, `{"ids":["01H"]}`)
 	})
-	if err := s.Send(t.Context(), event()); !errors.Is(err, io.ErrUnexpectedEOF) {
+	if err := s.Send(t.Context(), event())(); !errors.Is(err, io.ErrUnexpectedEOF) {
 		t.Errorf("want %v, got %v", io.ErrUnexpectedEOF, err)
 	}
 }
