@@ -6,7 +6,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"iter"
 	"maps"
 	"os"
 	"slices"
@@ -92,7 +91,7 @@ var errLost = errors.New("connection lost")
 type writer struct {
 	db      documents
 	event   event
-	yield   func(struct{}) bool
+	wait    func() bool
 	verdict verdict
 	saw     strings.Builder // all that its next step depends on: the answers since it was started last
 	done    bool
@@ -104,13 +103,13 @@ type event struct {
 	change *clerk.Change
 }
 
-func (w *writer) run(yield func(struct{}) bool) {
+func (w *writer) run(wait func() bool) {
 	defer func() {
 		if r := recover(); r != nil && r != (ended{}) {
 			panic(r)
 		}
 	}()
-	w.yield = yield
+	w.wait = wait
 	p := protocol{db: w, afterRace: func(context.Context, int) error { return nil }}
 	for {
 		var err error
@@ -129,7 +128,7 @@ func (w *writer) run(yield func(struct{}) bool) {
 
 // step makes one call as the verdict says.
 func step[T any](w *writer, call func() (T, error)) (T, error) {
-	if !w.yield(struct{}{}) {
+	if !w.wait() {
 		panic(ended{})
 	}
 	var none T
@@ -201,10 +200,10 @@ func play(stub *memory, events []event, schedule []choice) world {
 	db := *stub
 	db.document, _, _ = stub.find(context.Background(), "") // a copy
 	w := world{db: &db}
-	var next []func() (struct{}, bool)
+	var next []func() bool
 	for _, e := range events {
 		wr := &writer{db: &db, event: e}
-		n, stop := iter.Pull(wr.run)
+		n, stop := inSteps(wr.run)
 		defer stop()
 		n() // up to its first call
 		w.writers, next = append(w.writers, wr), append(next, n)
@@ -221,6 +220,31 @@ func play(stub *memory, events []event, schedule []choice) world {
 
 // ended unwinds a writer that is not played to its end.
 type ended struct{}
+
+// inSteps runs f up to its next wait, or its end, at each call of next, which says whether there is more. After stop,
+// wait returns false. It is [iter.Pull], of which the race detector keeps 150 kB for every call.
+func inSteps(f func(wait func() bool)) (next func() (more bool), stop func()) {
+	goOn, waits := make(chan bool), make(chan bool)
+	go func() {
+		defer close(waits)
+		if <-goOn {
+			f(func() bool {
+				waits <- true
+				return <-goOn
+			})
+		}
+	}()
+	next = func() bool {
+		goOn <- true
+		return <-waits
+	}
+	stop = func() {
+		close(goOn)
+		for range waits { // until f has returned
+		}
+	}
+	return next, stop
+}
 
 // key tells two worlds apart by what can happen next.
 func (w world) key() string {
