@@ -1,0 +1,261 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"reflect"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"go.mongodb.org/mongo-driver/v2/bson"
+
+	"github.com/glowup-app/clerksync/clerk"
+)
+
+// place is somewhere that user_ann's document can be.
+type place struct {
+	protocol
+	stub func(values map[string]string) error // makes a document as the application does
+}
+
+func inMemory(*testing.T) place {
+	m := &memory{}
+	return place{protocol{db: m, afterRace: func(context.Context, int) error { return nil }}, func(values map[string]string) error {
+		m.there, m.document = true, document{user: user{values: maps.Clone(values)}}
+		return nil
+	}}
+}
+
+func inDatabase(t *testing.T) place {
+	t.Helper()
+	s := setup(t)
+	if err := s.Setup(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return place{s.protocol(), func(values map[string]string) error {
+		doc := bson.M{"_id": "user_ann"}
+		for k, v := range values {
+			doc[k] = v
+		}
+		_, err := s.users.InsertOne(t.Context(), doc)
+		return err
+	}}
+}
+
+// deed is something done to user_ann, and what must come of it.
+type deed func(t *testing.T, p place)
+
+func applied(c clerk.Change, want clerk.Outcome) deed {
+	return func(t *testing.T, p place) {
+		t.Helper()
+		wantOutcome(t, want)(p.apply(t.Context(), c))
+	}
+}
+
+func deleted(want clerk.Outcome) deed {
+	return func(t *testing.T, p place) {
+		t.Helper()
+		wantOutcome(t, want)(p.remove(t.Context(), "user_ann", v(9, "delete")))
+	}
+}
+
+func wantOutcome(t *testing.T, want clerk.Outcome) func(clerk.Outcome, error) {
+	t.Helper()
+	return func(got clerk.Outcome, err error) {
+		t.Helper()
+		if want != got || err != nil {
+			t.Errorf("outcome: want %q, got %q and %v", want, got, err)
+		}
+	}
+}
+
+func stubbed(values map[string]string) deed {
+	return func(t *testing.T, p place) {
+		t.Helper()
+		wantError(t, nil, p.stub(values))
+	}
+}
+
+// inserted is a create that stops before its second look at the tombstone.
+func inserted(c clerk.Change, want error) deed {
+	return func(t *testing.T, p place) {
+		t.Helper()
+		wantError(t, want, p.db.insert(t.Context(), c.UserID, "ann", merge(user{}, c)))
+	}
+}
+
+// overtaken is a change that reads the document and loses a race against other deeds.
+func overtaken(c clerk.Change, by ...deed) deed {
+	return func(t *testing.T, p place) {
+		t.Helper()
+		d, _, err := p.db.find(t.Context(), c.UserID)
+		wantError(t, nil, err)
+		for _, do := range by {
+			do(t, p)
+		}
+		wantError(t, errRaced, p.db.update(t.Context(), c.UserID, d, "", merge(d.user, c)))
+	}
+}
+
+// untouched is a deed that writes nothing.
+func untouched(do deed) deed {
+	return func(t *testing.T, p place) {
+		t.Helper()
+		before, _, err := p.db.find(t.Context(), "user_ann")
+		wantError(t, nil, err)
+		do(t, p)
+		after, _, err := p.db.find(t.Context(), "user_ann")
+		wantError(t, nil, err)
+		if !reflect.DeepEqual(before, after) {
+			t.Errorf("want it untouched: %+v, got %+v", before, after)
+		}
+	}
+}
+
+func wantError(t *testing.T, want, got error) {
+	t.Helper()
+	if !errors.Is(got, want) {
+		t.Fatalf("want %v, got %v", want, got)
+	}
+}
+
+// TestContract plays the same deeds in the memory that TestEveryInterleaving explores and in a real database: what the
+// protocol rests on must hold in both.
+func TestContract(t *testing.T) {
+	t.Parallel()
+	change := func(at int64, c clerk.Change) clerk.Change {
+		c.UserID, c.Version = "user_ann", v(at, "event")
+		return c
+	}
+	older := change(4, clerk.Change{Email: clerk.Some("old@example.com")})
+	newer := change(6, clerk.Change{FirstName: clerk.Some("Anna"), Email: clerk.Null[string]()})
+	again := ann()
+	again.Version = v(6, "again")
+	whole := func(other ...string) map[string]string {
+		doc := map[string]string{
+			"username": "ann", "email": "ann@example.com", "first_name": "Ann", "last_name": "Lee",
+			"full_name": "Ann Lee", "profile_picture": "https://img.example.com/ann",
+		}
+		for i := 0; i < len(other); i += 2 {
+			doc[other[i]] = other[i+1]
+		}
+		maps.DeleteFunc(doc, func(_, value string) bool { return value == "" })
+		return doc
+	}
+	boss := map[string]string{"username": "boss", "email": "stub@example.com", "first_name": "Stub"}
+	for _, tt := range []struct {
+		name  string
+		deeds []deed
+		want  map[string]string // the document, nil: none
+	}{
+		{"an event makes the document", []deed{applied(ann(), clerk.Created)}, whole()},
+		{
+			"the same event again writes nothing",
+			[]deed{applied(ann(), clerk.Created), untouched(applied(ann(), clerk.Unchanged))},
+			whole(),
+		},
+		{
+			"a stale event writes nothing",
+			[]deed{applied(ann(), clerk.Created), untouched(applied(older, clerk.Stale))},
+			whole(),
+		},
+		{
+			"the same content under a newer id moves sync only",
+			[]deed{applied(ann(), clerk.Created), applied(again, clerk.Unchanged), untouched(applied(older, clerk.Stale))},
+			whole(),
+		},
+		{
+			"a partial update keeps the rest, null clears",
+			[]deed{applied(ann(), clerk.Created), applied(newer, clerk.Updated)},
+			whole("first_name", "Anna", "full_name", "Anna Lee", "email", ""),
+		},
+		{
+			"an update before the create makes the document, the create fills the rest",
+			[]deed{applied(newer, clerk.Created), applied(ann(), clerk.Updated)},
+			whole("first_name", "Anna", "full_name", "Anna Lee", "email", "", "username", "user_ann"),
+		},
+		{
+			"a stub keeps its username, Clerk's fields come in",
+			[]deed{stubbed(boss), applied(ann(), clerk.Updated), untouched(applied(ann(), clerk.Unchanged))},
+			whole("username", "boss"),
+		},
+		{"a stub without username gets one", []deed{stubbed(nil), applied(ann(), clerk.Updated)}, whole()},
+		{
+			"a stub made after the delete is left alone",
+			[]deed{deleted(clerk.Deleted), stubbed(boss), untouched(applied(ann(), clerk.AlreadyDeleted))},
+			boss,
+		},
+		{
+			"deleted stays deleted",
+			[]deed{
+				applied(ann(), clerk.Created), deleted(clerk.Deleted),
+				applied(change(1<<40, newer), clerk.AlreadyDeleted), applied(ann(), clerk.AlreadyDeleted), deleted(clerk.AlreadyDeleted),
+			},
+			nil,
+		},
+		{"deleted before created", []deed{deleted(clerk.Deleted), applied(ann(), clerk.AlreadyDeleted)}, nil},
+		{
+			"a document made too late goes at the retry of its event",
+			[]deed{deleted(clerk.Deleted), inserted(ann(), nil), applied(ann(), clerk.AlreadyDeleted)},
+			nil,
+		},
+		{
+			"a document made too late goes at a newer event",
+			[]deed{deleted(clerk.Deleted), inserted(ann(), nil), applied(newer, clerk.AlreadyDeleted)},
+			nil,
+		},
+		{
+			"a document made too late goes at a repeated delete",
+			[]deed{deleted(clerk.Deleted), inserted(ann(), nil), deleted(clerk.Deleted)},
+			nil,
+		},
+		{
+			"of two who make the document one is refused",
+			[]deed{inserted(ann(), nil), untouched(inserted(newer, errDuplicate))},
+			whole(),
+		},
+		{
+			"an update does not overwrite one that it has not read",
+			[]deed{applied(ann(), clerk.Created), overtaken(newer, applied(again, clerk.Unchanged))},
+			whole(),
+		},
+		{
+			"nor one that adopted the stub",
+			[]deed{stubbed(boss), overtaken(newer, applied(ann(), clerk.Updated))},
+			whole("username", "boss"),
+		},
+		{
+			"an update does not bring the document back",
+			[]deed{applied(ann(), clerk.Created), overtaken(newer, deleted(clerk.Deleted))},
+			nil,
+		},
+		{
+			"an update does not confirm a later document of its user",
+			[]deed{
+				applied(ann(), clerk.Created), overtaken(newer, deleted(clerk.Deleted), inserted(ann(), nil)),
+				applied(ann(), clerk.AlreadyDeleted),
+			},
+			nil,
+		},
+	} {
+		for where, open := range map[string]func(*testing.T) place{"memory": inMemory, "database": inDatabase} {
+			t.Run(tt.name+"/"+where, func(t *testing.T) {
+				t.Parallel()
+				p := open(t)
+				for _, do := range tt.deeds {
+					do(t, p)
+				}
+				d, ok, err := p.db.find(t.Context(), "user_ann")
+				wantError(t, nil, err)
+				var got map[string]string
+				if ok {
+					got = d.values
+				}
+				if diff := cmp.Diff(tt.want, got); diff != "" {
+					t.Errorf("document (-want +got)\n%s", diff)
+				}
+			})
+		}
+	}
+}
