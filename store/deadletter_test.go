@@ -180,7 +180,7 @@ func TestSweep(t *testing.T) {
 	old.Event.ID = "msg_old"
 	keep(t, s, fresh)
 	keep(t, s, old)
-	for id, age := range map[string]time.Duration{"user_fresh": 300 * 24 * time.Hour, "user_old": 500 * 24 * time.Hour} {
+	for id, age := range map[string]time.Duration{"user_fresh": 394 * 24 * time.Hour, "user_old": 396 * 24 * time.Hour} {
 		if _, err := s.tombstones.InsertOne(t.Context(), tombstone{ID: id, DeletedAt: time.Now().Add(-age)}); err != nil {
 			t.Fatal(err)
 		}
