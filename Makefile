@@ -7,7 +7,7 @@ SHELL := bash
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null)
 ARGS ?=
 FUZZTIME ?= 1m
-SOAKTIME ?= 30m
+SOAKTIME ?=
 COUNT ?= 10
 BASE ?=
 
@@ -49,7 +49,7 @@ fuzz: ## each fuzz target for FUZZTIME (1m)
 	done
 
 .PHONY: soak
-soak: inngest ## random histories for SOAKTIME (30m), every interleaving of three writers, the faults in larger numbers
+soak: inngest ## a million random histories (or for SOAKTIME=30m), every interleaving of three writers, the faults in larger numbers
 	CLERKSYNC_SOAK=1 go test -count=1 -timeout 0 -run TestEveryInterleaving ./store
 	CLERKSYNC_SOAK=1 SOAKTIME=$(SOAKTIME) go test -count=1 -timeout 0 -run TestHistories ./store
 	CLERKSYNC_SOAK=1 go test -count=1 -timeout 0 -v -run InAStream ./test
