@@ -103,7 +103,7 @@ func (c *call) RoundTrip(req *http.Request) (*http.Response, error) {
 // try returns an error for what another try may help: no answer, a 5xx, a 429.
 func (c *call) try(req *http.Request) (*http.Response, error) {
 	events := c.events // which net/http may read for longer than we are here
-	req = req.Clone(c.ctx)
+	req = req.WithContext(c.ctx)
 	req.ContentLength = listLength(events)
 	req.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(list(events)), nil }
 	req.Body, _ = req.GetBody()

@@ -59,6 +59,8 @@ func NewSender(o Options) *Sender {
 			MaxIdleConnsPerHost: maxSends,
 			IdleConnTimeout:     30 * time.Second,
 			DisableCompression:  true, // an answer is a few ids
+			// A lone event goes out with its headers in one write; by default what is over 4 KiB takes another, and 32 KiB of garbage.
+			WriteBufferSize: 32 << 10,
 		},
 	}
 }
