@@ -26,7 +26,7 @@ func TestServe(*testing.T) {
 
 // buildServer builds this test binary without the race detector, which would look at every line of SQLite: that makes
 // the database eight times as fast.
-func buildServer(t *testing.T) (binary string) {
+func buildServer(t testing.TB) (binary string) {
 	t.Helper()
 	if os.Getenv("TEST_DATABASE_URI") != "" {
 		return ""
@@ -40,7 +40,7 @@ func buildServer(t *testing.T) (binary string) {
 }
 
 // startServer runs the embedded database in a process of its own. TEST_DATABASE_URI goes first, as in all tests.
-func startServer(t *testing.T, binary string) (uri string) {
+func startServer(t testing.TB, binary string) (uri string) {
 	t.Helper()
 	if uri := os.Getenv("TEST_DATABASE_URI"); uri != "" {
 		return uri

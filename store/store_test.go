@@ -45,10 +45,15 @@ func testMain(m *testing.M) int {
 }
 
 // setup is a store on an empty database.
-func setup(t *testing.T) *Store {
+func setup(t testing.TB) *Store {
+	t.Helper()
+	return setupOn(t, serverURI)
+}
+
+func setupOn(t testing.TB, uri string) *Store {
 	t.Helper()
 	name := fmt.Sprintf("store_test_%d_%d", os.Getpid(), databases.Add(1))
-	s, err := New(serverURI, name, "users", Options{Logger: slog.New(slog.NewTextHandler(t.Output(), nil))})
+	s, err := New(uri, name, "users", Options{Logger: slog.New(slog.NewTextHandler(t.Output(), nil))})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -102,7 +102,7 @@ func TestImports(t *testing.T) {
 		"github.com/lmittmann/tint":      {"cmd/clerksync"},
 		"golang.org/x/net/netutil":       {"cmd/clerksync"},
 		"golang.org/x/term":              {"cmd/clerksync"},
-		"golang.org/x/sync/errgroup":     {"cmd/clerksync"},
+		"golang.org/x/sync/errgroup":     {"cmd/clerksync", "inngest"},
 		"golang.org/x/sync/semaphore":    {"webhook", "inngest"},
 		"golang.org/x/sync/singleflight": {"store"},
 	}
