@@ -8,8 +8,18 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null)
 ARGS ?=
 FUZZTIME ?= 1m
 SOAKTIME ?=
-COUNT ?= 10
 BASE ?=
+ifdef QUICK # to try it
+COUNT ?= 1
+BENCHTIME ?= 20ms
+BENCH_USERS ?= 1000
+BENCH_FLAGS ?= -rounds 1 -for 500ms -out bin/bench
+else
+COUNT ?= 6
+BENCHTIME ?= 200ms
+BENCH_USERS ?= 100000
+BENCH_FLAGS ?=
+endif
 
 tool := go tool -modfile=tools/go.mod
 
@@ -55,15 +65,20 @@ soak: inngest ## a million random histories (or for SOAKTIME=30m), every interle
 	CLERKSYNC_SOAK=1 go test -count=1 -timeout 0 -v -run InAStream ./test
 
 .PHONY: bench
-bench: ## benchmarks into bin/bench-<commit>.txt (COUNT=10, BASE=file: compare with it)
-	@mkdir -p bin
-	@out=bin/bench-$$(git rev-parse --short HEAD).txt; \
-	go test -run '^$$' -bench . -benchmem -count $(COUNT) ./... | tee "$$out"; \
-	$(tool) benchstat $(BASE) "$$out"
+bench: ## benchmarks and a comparison of whole processes, into docs, in 12 minutes (QUICK=1: in two, into bin/bench; BASE=file: benchstat)
+	@mkdir -p bin/bench
+	go build -trimpath -tags nodev -o bin/bench/clerksync ./cmd/clerksync
+	go build -C tools/bench -o ../../bin/bench/bench .
+	@out=bin/bench/go-$$(git rev-parse --short HEAD).txt; set -x; \
+	CLERKSYNC_BENCH_USERS=$(BENCH_USERS) go test -run '^$$' -bench . -benchmem -count $(COUNT) -benchtime $(BENCHTIME) -timeout 30m \
+		./clerk ./webhook ./inngest ./store | tee "$$out"; \
+	$(tool) benchstat $(BASE) "$$out"; \
+	bin/bench/bench -clerksync bin/bench/clerksync -go "$$out" $(BENCH_FLAGS)
 
 .PHONY: lint
 lint: ## linters with and without the dev command, vet, format, shell scripts
 	go vet ./...
+	go vet -C tools/bench .
 	$(tool) golangci-lint run
 	$(tool) golangci-lint run --build-tags nodev
 	@if command -v shellcheck >/dev/null; then set -x; shellcheck .ci/run tools/*.sh tools/*/*.sh; \

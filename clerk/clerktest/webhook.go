@@ -14,15 +14,16 @@ var Sizes = []int{1 << 10, 4 << 10, 64 << 10, 256 << 10}
 func SizeName(size int) string { return fmt.Sprintf("%dkB", size>>10) }
 
 // User is the data of a user event, compact as Clerk sends it. What the sync reads is all there; from 3 kB on it has
-// everything that Clerk's user object has, and what is missing then to size is public metadata.
+// everything that Clerk's user object has, and what is missing then to size is public metadata. The picture changes
+// with updatedAt.
 func User(id string, updatedAt int64, size int) string {
 	address := strings.ToLower(id) + "@example.com"
 	u := fmt.Sprintf(`{"backup_code_enabled":false,"banned":false,"created_at":1763361000000,"email_addresses":[{"created_at":1763361000000,`+
 		`"email_address":%q,"id":"idn_3Aq0AuthEmail000000000000001","linked_to":[],"object":"email_address","reserved":false,`+
 		`"updated_at":1763361000850,"verification":{"attempts":1,"expire_at":1763361600000,"status":"verified","strategy":"email_code"}}],`+
-		`"first_name":"Søren","has_image":true,"id":%q,"image_url":"https://img.clerk.com/eyJ0eXBlIjoicHJveHkiLCJzcmMiOiJodHRwcyJ9",`+
+		`"first_name":"Søren","has_image":true,"id":%q,"image_url":"https://img.clerk.com/eyJ0eXBlIjoicHJveHkiLCJzcmMiOiJodHRwcyJ9?%d",`+
 		`"last_name":"Kierkegaard","object":"user","primary_email_address_id":"idn_3Aq0AuthEmail000000000000001",`+
-		`"updated_at":%d,"username":null`, address, id, updatedAt)
+		`"updated_at":%d,"username":null`, address, id, updatedAt, updatedAt)
 	if size > len(u)+len(rest)+len(google) {
 		u += rest + google
 	}

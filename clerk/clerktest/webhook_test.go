@@ -32,7 +32,7 @@ func TestWebhooksAreOfTheirSize(t *testing.T) {
 			}
 			want := clerk.User{
 				ID: "user_1", Username: clerk.Null[string](), FirstName: clerk.Some("Søren"), LastName: clerk.Some("Kierkegaard"),
-				ImageURL:              clerk.Some("https://img.clerk.com/eyJ0eXBlIjoicHJveHkiLCJzcmMiOiJodHRwcyJ9"),
+				ImageURL:              clerk.Some("https://img.clerk.com/eyJ0eXBlIjoicHJveHkiLCJzcmMiOiJodHRwcyJ9?7"),
 				EmailAddresses:        clerk.Some([]clerk.EmailAddress{{ID: "idn_3Aq0AuthEmail000000000000001", Address: "user_1@example.com"}}),
 				PrimaryEmailAddressID: clerk.Some("idn_3Aq0AuthEmail000000000000001"), UpdatedAt: clerk.Some[int64](7),
 			}
