@@ -55,12 +55,8 @@ func BenchmarkUsers(b *testing.B) {
 			b.Fatalf("CLERKSYNC_BENCH_USERS: %v", err)
 		}
 	}
-<<<<<<< HEAD
 	s := setupOn(b, startServer(b, buildServer(b)))
-=======
-	s := setupOn(b, startServer(b))
 	s.o.CallTimeout = time.Minute // the embedded database reads all of a collection for each command
->>>>>>> ed96c40 (bench: compare the real process with the least bridge, and write docs/benchmarks.md)
 	if err := s.Setup(b.Context()); err != nil {
 		b.Fatal(err)
 	}
