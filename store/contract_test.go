@@ -85,6 +85,17 @@ func inserted(c clerk.Change, want error) deed {
 	}
 }
 
+func unconfirmed(want bool) deed {
+	return func(t *testing.T, p place) {
+		t.Helper()
+		d, _, err := p.db.find(t.Context(), "user_ann")
+		wantError(t, nil, err)
+		if want != d.unconfirmed {
+			t.Errorf("want unconfirmed %t, got %t", want, d.unconfirmed)
+		}
+	}
+}
+
 // overtaken is a deed that others overtake between its look and its first update.
 func overtaken(do deed, by ...deed) deed {
 	return func(t *testing.T, p place) {
@@ -225,6 +236,16 @@ func TestContract(t *testing.T) {
 			"a document made too late goes at a repeated delete",
 			[]deed{deleted(clerk.Deleted), inserted(ann(), nil), deleted(clerk.Deleted)},
 			nil,
+		},
+		{
+			"a new document is unconfirmed until the next event has looked",
+			[]deed{applied(ann(), clerk.Created), unconfirmed(true), applied(again, clerk.Unchanged), unconfirmed(false)},
+			whole(),
+		},
+		{
+			"so is an adopted stub",
+			[]deed{stubbed(boss), applied(ann(), clerk.Updated), unconfirmed(true), applied(again, clerk.Unchanged), unconfirmed(false)},
+			whole("username", "boss"),
 		},
 		{
 			"of two who make the document one is refused",

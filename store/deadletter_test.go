@@ -86,6 +86,18 @@ func TestDeadLetter(t *testing.T) {
 		}
 		wantLetter(t, s, stored("run_2", Waiting, 1))
 	})
+	t.Run("is not replayed while it does not wait", func(t *testing.T) {
+		t.Parallel()
+		s := setup(t)
+		keep(t, s, dead("run_1", 0))
+		if err := s.MarkReplayed(t.Context(), "msg_1", 1); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.MarkReplayed(t.Context(), "msg_1", 2); !errors.Is(err, ErrNotWaiting) {
+			t.Errorf("want %v, got %v", ErrNotWaiting, err)
+		}
+		wantLetter(t, s, stored("run_1", Replayed, 1))
+	})
 	t.Run("is closed when its event succeeds", func(t *testing.T) {
 		t.Parallel()
 		s := setup(t)
