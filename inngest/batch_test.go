@@ -168,6 +168,19 @@ func TestBatchDoesNotWaitForASlowSend(t *testing.T) {
 	})
 }
 
+func TestFullBatchDoesNotWait(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := newFar(time.Second)
+		ids := names(0, maxBatchEvents)
+		start := time.Now()
+		wantErrors(t, all(ids, nil), f.sendAll(t.Context(), ids...)())
+		if want, got := f.latency, time.Since(start); want != got {
+			t.Errorf("want it to take %v, took %v", want, got)
+		}
+	})
+}
+
 func TestBatchBounds(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -275,21 +288,22 @@ func TestCallerLeavesItsBatch(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				f := newFar(time.Second)
-				stay := f.sendAll(t.Context(), "msg_0", "msg_1")
+				alone := f.sendAll(t.Context(), "msg_0")
 				ctx, cancel := context.WithCancelCause(t.Context())
 				data := json.RawMessage(`{"a":1}`)
 				left := make(chan error, 1)
 				wait := f.Send(ctx, clerk.Event{ID: "msg_2", Name: "clerk/x", Data: data})
 				copy(data, "garbage") // the bridge reads the next body into it
 				go func() { left <- wait() }()
-				synctest.Wait()
+				stay := f.sendAll(t.Context(), "msg_1") // in the batch that the other one began
 				<-time.After(after)
 				cancel(errLeft)
 				synctest.Wait()
 				if err := <-left; !errors.Is(err, errLeft) {
 					t.Errorf("want %v, got %v", errLeft, err)
 				}
-				wantErrors(t, all([]string{"msg_0", "msg_1"}, nil), stay())
+				wantErrors(t, all([]string{"msg_0"}, nil), alone())
+				wantErrors(t, all([]string{"msg_1"}, nil), stay())
 			})
 		})
 	}
@@ -361,6 +375,7 @@ func TestAcknowledgedIsStored(t *testing.T) {
 			})
 		}
 		wg.Wait()
+		<-time.After(time.Minute) // the sends that everybody has left
 		if acknowledged == 0 || len(f.requests) >= 2000 {
 			t.Errorf("want some of 2000 acknowledged, in fewer requests, got %d in %d", acknowledged, len(f.requests))
 		}
