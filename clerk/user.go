@@ -29,11 +29,15 @@ type EmailAddress struct {
 // ParseUser reads data of a user event, or one user of the Backend API. It returns a [*FieldError] for a
 // field of the wrong type and for a user without id.
 func ParseUser(data json.RawMessage) (User, error) {
-	const path = "data"
-	o, err := readObject(data, path)
+	o, err := readObject(data, "data")
 	if err != nil {
 		return User{}, err
 	}
+	return o.user()
+}
+
+func (o object) user() (_ User, err error) {
+	const path = "data"
 	id, ok := decodeString(o["id"])
 	if !ok || id == "" {
 		return User{}, &FieldError{Field: "data.id", Want: "non-empty string", Got: kind(o["id"])}

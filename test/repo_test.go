@@ -78,7 +78,7 @@ func TestImports(t *testing.T) {
 	t.Parallel()
 	// Adapters do not know one another, so that one can be read, tested and replaced alone.
 	ours := map[string][]string{
-		"clerk": {}, "config": {},
+		"clerk": {}, "clerk/clerktest": {}, "config": {},
 		"webhook": {"clerk"}, "inngest": {"clerk"}, "store": {"clerk"}, "store/embedded": {},
 		"test": {"clerk", "store/embedded"},
 	}
@@ -89,19 +89,22 @@ func TestImports(t *testing.T) {
 		"github.com/inngest/":            {"inngest"},
 		"go.mongodb.org/":                {"store"},
 		"github.com/FerretDB/":           {"store/embedded"},
+		"github.com/clerk/":              {"clerk"},
 		"github.com/joho/godotenv":       {"config"},
 		"github.com/urfave/cli/":         {"cmd/clerksync"},
 		"github.com/stretchr/testify":    {},
 		"github.com/google/go-cmp/":      {},
 		"pgregory.net/rapid":             {},
+		module + "clerk/clerktest":       {},
 		module + "store/embedded":        {"cmd/clerksync"},
 		module + "cmd/":                  {},
 		module + "test":                  {},
 		"github.com/prometheus/":         {"webhook", "inngest", "store", "cmd/clerksync"},
-		"github.com/cenkalti/backoff/":   {"inngest", "cmd/clerksync"},
+		"github.com/cenkalti/backoff/":   {"clerk", "inngest", "cmd/clerksync"},
 		"github.com/lmittmann/tint":      {"cmd/clerksync"},
 		"golang.org/x/net/netutil":       {"cmd/clerksync"},
 		"golang.org/x/term":              {"cmd/clerksync"},
+		"golang.org/x/time/rate":         {"clerk"},
 		"golang.org/x/sync/errgroup":     {"cmd/clerksync", "inngest"},
 		"golang.org/x/sync/semaphore":    {"webhook", "inngest"},
 		"golang.org/x/sync/singleflight": {"store"},

@@ -1,4 +1,3 @@
-// Package clerktest makes up what Clerk sends, for benchmarks: every one of them means the same by 4 kB.
 package clerktest
 
 import (
@@ -6,7 +5,7 @@ import (
 	"strings"
 )
 
-// Sizes are those of the benchmarks, in bytes: a user with next to nothing, a usual one, and ones that carry more
+// Sizes are those of the payloads in benchmarks, in bytes: a user with next to nothing, a usual one, and ones that carry more
 // metadata than anybody should give them.
 var Sizes = []int{1 << 10, 4 << 10, 64 << 10, 256 << 10}
 
