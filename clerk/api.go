@@ -86,6 +86,9 @@ type APIError struct {
 // Error holds nothing of the body but Clerk's code.
 func (e *APIError) Error() string {
 	text := fmt.Sprintf("clerk answered with status %d", e.Status)
+	if e.Status == http.StatusUnauthorized {
+		text = ErrUnauthorized.Error()
+	}
 	if e.Code != "" {
 		text += " (" + e.Code + ")"
 	}

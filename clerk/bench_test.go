@@ -26,7 +26,7 @@ func BenchmarkParseEnvelope(b *testing.B) {
 func BenchmarkParseUser(b *testing.B) {
 	for _, size := range clerktest.Sizes {
 		b.Run(clerktest.SizeName(size), func(b *testing.B) {
-			data := json.RawMessage(clerktest.User("user_1", 1763361000000, size))
+			data := json.RawMessage(clerktest.UserOfSize("user_1", 1763361000000, size))
 			b.SetBytes(int64(len(data)))
 			b.ReportAllocs()
 			for b.Loop() {

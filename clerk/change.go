@@ -54,6 +54,22 @@ func (u User) Version(eventID string, ts int64) Version {
 	return Version{At: at, TS: ts, EventID: eventID}
 }
 
+// readID is what a change has for an event id when it was read from the Backend API. It sorts before any real one.
+const readID = "(api)"
+
+// Read is what the Backend API says about this user. Its version is the lowest of those with the user's updated_at: whatever an
+// event of that updated_at or a newer one has set stays as it is, so that reading a user who is copied already writes nothing.
+func (u User) Read() Change { return u.Change(u.Version(readID, 0)) }
+
+// After is the least version that is newer than has for what was read from the Backend API: for a field that holds something
+// else than Clerk says, although an event as new as that has set it. Every later event is newer still, by its updated_at.
+func (v Version) After(has Version) Version {
+	if v.Compare(has) > 0 {
+		return v
+	}
+	return Version{At: has.At, TS: has.TS + 1, EventID: readID}
+}
+
 // Outcome says what a change did. It is the return value of the functions, so that a run in Inngest's UI
 // tells its story.
 type Outcome string

@@ -26,6 +26,8 @@ type Config struct {
 	DeadLetterRetention time.Duration // 1 hour to 3650 days
 
 	ClerkSecretKey Secret // "sk_…"; empty: no calls to Clerk
+	ClerkAPIURL    string // without a slash at the end
+	ReconcileCron  string // empty: only on request
 
 	LogLevel  slog.Level
 	LogFormat string // "json", "text", or empty: text on a terminal, else json

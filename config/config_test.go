@@ -55,7 +55,7 @@ func defaults(edit ...func(*config.Config)) config.Config {
 		DatabaseName:    "glowup",
 		UsersCollection: "users",
 		Inngest:         config.Inngest{AppID: "glowup-app", EventKey: "event-key", SigningKey: "signkey-prod-0123456789abcdef"},
-		FunctionRetries: 20, DeadLetterRetention: 30 * 24 * time.Hour,
+		FunctionRetries: 20, DeadLetterRetention: 30 * 24 * time.Hour, ClerkAPIURL: "https://api.clerk.com",
 		LogLevel: slog.LevelInfo,
 	}
 	for _, f := range edit {
@@ -187,6 +187,10 @@ func TestLoadTakes(t *testing.T) {
 		{"dead letters for days", []string{"DEAD_LETTER_RETENTION=3650d"}, func(c c) { c.DeadLetterRetention = 3650 * 24 * time.Hour }},
 		{"dead letters for hours and minutes", []string{"DEAD_LETTER_RETENTION=1h30m"}, func(c c) { c.DeadLetterRetention = 90 * time.Minute }},
 		{"a key of Clerk's API", []string{"CLERK_SECRET_KEY=sk_test_aB.c-1"}, func(c c) { c.ClerkSecretKey = "sk_test_aB.c-1" }},
+		{"a schedule", []string{"RECONCILE_CRON=TZ=Europe/Paris */30 4 1,15 * MON-FRI", "CLERK_SECRET_KEY=sk_live_1"}, func(c c) {
+			c.ReconcileCron, c.ClerkSecretKey = "TZ=Europe/Paris */30 4 1,15 * MON-FRI", "sk_live_1"
+		}},
+		{"another Clerk", []string{"CLERK_API_URL=http://127.0.0.1:4000/"}, func(c c) { c.ClerkAPIURL = "http://127.0.0.1:4000" }},
 		{"level debug", []string{"LOG_LEVEL=debug"}, func(c c) { c.LogLevel = slog.LevelDebug }},
 		{"level info", []string{"LOG_LEVEL=info"}, func(c c) { c.LogLevel = slog.LevelInfo }},
 		{"level warn", []string{"LOG_LEVEL=warn"}, func(c c) { c.LogLevel = slog.LevelWarn }},
@@ -205,6 +209,20 @@ func TestLoadTakes(t *testing.T) {
 				t.Errorf("config (-want +got)\n%s", d)
 			}
 		})
+	}
+}
+
+func TestReconcileCron(t *testing.T) {
+	t.Parallel()
+	for _, value := range []string{"daily", "* * * *", "* * * * * *", "30 4 * * * ; rm", "@daily", "TZ=Europe/Paris"} {
+		_, err := config.Load(env("CLERK_SECRET_KEY=sk_test_1", "RECONCILE_CRON="+value), "")
+		if got := faults(t, err); len(got) != 1 || got[0].Variable != "RECONCILE_CRON" || got[0].Missing {
+			t.Errorf("%s: want one fault of RECONCILE_CRON, got %+v", value, got)
+		}
+	}
+	_, err := config.Load(env("RECONCILE_CRON=30 4 * * *"), "")
+	if got := faults(t, err); len(got) != 1 || got[0].Variable != "CLERK_SECRET_KEY" || !got[0].Missing {
+		t.Errorf("want the secret key missing, got %+v", got)
 	}
 }
 
@@ -234,6 +252,7 @@ func TestLoadRefuses(t *testing.T) {
 		"FUNCTION_CONCURRENCY":         {"-1", "100001", "many"},
 		"DEAD_LETTER_RETENTION":        {"0d", "-1d", "3651d", "-213503d", "99999999999999999999d", "1.5d", "d", "59m", "87601h", "-1h", "30", "30 d"},
 		"CLERK_SECRET_KEY":             {"pk_test_1", "sk_", "sk_test 1"},
+		"CLERK_API_URL":                {"api.clerk.com", "https://api.clerk.com?a=1"},
 		"LOG_LEVEL":                    {"INFO", "trace", "warning", "4"},
 		"LOG_FORMAT":                   {"JSON", "xml", "jsonx"},
 	} {

@@ -114,10 +114,10 @@ func TestVariables(t *testing.T) {
 			}
 			// An example that is refused would be the worst of help.
 			for _, value := range []string{v.Example, v.Default} {
-				if _, err := config.Load(env(v.Name+"="+value, "INNGEST_DEV=1"), ""); value != "" && err != nil {
+				if _, err := config.Load(env("CLERK_SECRET_KEY=sk_test_1", v.Name+"="+value, "INNGEST_DEV=1"), ""); value != "" && err != nil {
 					t.Errorf("%q: want it taken, got %v", value, err)
 				}
-				if _, err := config.Load(env(v.Name+"="+value), ""); value != "" && err != nil {
+				if _, err := config.Load(env("CLERK_SECRET_KEY=sk_test_1", v.Name+"="+value), ""); value != "" && err != nil {
 					t.Errorf("%q: want it taken in cloud mode, got %v", value, err)
 				}
 			}

@@ -14,6 +14,9 @@ import (
 )
 
 var (
+	// cronSchedule is the form; what the fields may hold is Inngest's to judge.
+	cronSchedule = regexp.MustCompile(`^(TZ=[A-Za-z0-9_+/-]+ )?[0-9A-Za-z*,/?-]+( [0-9A-Za-z*,/?#-]+){4}$`)
+
 	appID     = regexp.MustCompile(`^[A-Za-z0-9._-]{1,100}$`)
 	eventKey  = regexp.MustCompile(`^[A-Za-z0-9._~-]+$`) // it becomes a part of a URL's path
 	clerkKey  = regexp.MustCompile(`^sk_[A-Za-z0-9_.-]+$`)

@@ -116,10 +116,23 @@ func Variables() []Variable {
 			set:     func(c *Config, v string) bool { return retention(&c.DeadLetterRetention, v) },
 		},
 		{
+			Name: "RECONCILE_CRON", Example: "30 4 * * *",
+			Meaning: "When the users are compared with Clerk's, as a cron schedule in UTC. Without it: only on request.",
+			Want:    "a cron schedule of five fields, such as 30 4 * * * for every day at 4:30, with TZ=Europe/Paris and a space before it for a time zone other than UTC",
+			set:     func(c *Config, v string) bool { return matches(&c.ReconcileCron, v, cronSchedule) },
+		},
+		{
 			Name: "CLERK_SECRET_KEY", Example: "sk_test_0123456789",
-			Meaning: "Key of Clerk's Backend API, for backfill and reconcile only.",
-			Want:    "the secret key from Clerk's dashboard, which begins with sk_",
-			set:     func(c *Config, v string) bool { return matches(&c.ClerkSecretKey, v, clerkKey) },
+			Meaning:  "Key of Clerk's Backend API, for backfill and reconcile only. Needed with RECONCILE_CRON.",
+			Want:     "the secret key from Clerk's dashboard, which begins with sk_",
+			required: func(c *Config) bool { return c.ReconcileCron != "" },
+			set:      func(c *Config, v string) bool { return matches(&c.ClerkSecretKey, v, clerkKey) },
+		},
+		{
+			Name: "CLERK_API_URL", Default: "https://api.clerk.com", Example: "https://api.clerk.com",
+			Meaning: "Clerk's Backend API.",
+			Want:    "an http or https URL without the version, such as https://api.clerk.com",
+			set:     func(c *Config, v string) bool { return baseURL(&c.ClerkAPIURL, v) },
 		},
 		{
 			Name: "LOG_LEVEL", Default: "info", Example: "info",

@@ -59,7 +59,7 @@ func BenchmarkInvocation(b *testing.B) {
 func invocation(t testing.TB, size int) []byte {
 	t.Helper()
 	event, err := json.Marshal(clerk.Event{
-		ID: "msg_1", Name: clerk.UserUpdated, TS: 1763361000447, Data: json.RawMessage(clerktest.User("user_1", 1763361000430, size)),
+		ID: "msg_1", Name: clerk.UserUpdated, TS: 1763361000447, Data: json.RawMessage(clerktest.UserOfSize("user_1", 1763361000430, size)),
 	})
 	if err != nil {
 		t.Fatal(err)

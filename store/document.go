@@ -87,7 +87,7 @@ func decode(raw bson.Raw) (document, error) {
 	}
 	var b bookkeeping
 	if err := value.Unmarshal(&b); err != nil || b.Revision.IsZero() {
-		return d, errors.New(`read user: the sub-document "sync" is not clerksync's: an application must not write there`)
+		return d, fmt.Errorf("read user: %w", ErrForeign)
 	}
 	d.adopted, d.revision, d.unconfirmed = true, b.Revision, b.Unconfirmed
 	for name, v := range b.Fields {
@@ -98,6 +98,14 @@ func decode(raw bson.Raw) (document, error) {
 
 // insert makes a document of an edit, see documents.
 func (s *Store) insert(ctx context.Context, id, username string, e edit) error {
+	doc := newDocument(id, username, e)
+	return s.write(ctx, "insert user", func(ctx context.Context) error {
+		_, err := s.users.InsertOne(ctx, doc)
+		return err
+	})
+}
+
+func newDocument(id, username string, e edit) bson.D {
 	b := bookkeeping{Revision: bson.NewObjectID(), Unconfirmed: true, Fields: map[string]version{}}
 	for name, v := range e.versions {
 		b.Fields[name] = version(v)
@@ -106,11 +114,7 @@ func (s *Store) insert(ctx context.Context, id, username string, e edit) error {
 	for _, name := range slices.Sorted(maps.Keys(e.set)) {
 		doc = append(doc, bson.E{Key: name, Value: e.set[name]})
 	}
-	doc = append(doc, bson.E{Key: "sync", Value: b})
-	return s.write(ctx, "insert user", func(ctx context.Context) error {
-		_, err := s.users.InsertOne(ctx, doc)
-		return err
-	})
+	return append(doc, bson.E{Key: "sync", Value: b})
 }
 
 // update applies an edit to the document that was read, see documents.
@@ -143,6 +147,17 @@ func (s *Store) update(ctx context.Context, id string, d document, username stri
 	}
 	var matched int64
 	err := s.write(ctx, "update user", func(ctx context.Context) error {
+		if s.oneWriter.Load() && d.adopted {
+			// FerretDB 1 finds by _id alone; with more in the filter it reads the whole collection. Nobody else writes now.
+			has, err := s.users.FindOne(ctx, byID(id), options.FindOne().SetProjection(bson.D{{Key: keyRevision, Value: 1}})).Raw()
+			if rev, ok := has.Lookup("sync", "rev").ObjectIDOK(); !ok || rev != d.revision {
+				if errors.Is(err, mongo.ErrNoDocuments) {
+					err = nil
+				}
+				return err
+			}
+			filter = byID(id)
+		}
 		result, err := s.users.UpdateOne(ctx, filter, change)
 		if err == nil {
 			matched = result.MatchedCount

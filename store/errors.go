@@ -20,6 +20,8 @@ var (
 	ErrIncompatibleIndex = errors.New("incompatible index")
 	// ErrTimeout says that the database did not answer one call in time. Try again later.
 	ErrTimeout = errors.New("the database did not answer in time")
+	// ErrForeign is a document whose sub-document "sync" somebody else has written. A person must see to it.
+	ErrForeign = errors.New(`the sub-document "sync" is not clerksync's: an application must not write there`)
 
 	// errRaced is a lost race for a document: read again and decide anew.
 	errRaced = errors.New("another writer was faster")
@@ -45,7 +47,7 @@ func wrap(ctx context.Context, call string, err error) error {
 		return nil
 	case mongo.IsDuplicateKeyError(err), isSQLiteDuplicate(err):
 		err = duplicate(err)
-	case errors.Is(context.Cause(ctx), ErrTimeout):
+	case errors.Is(context.Cause(ctx), ErrTimeout), mongo.IsTimeout(err) && ctx.Err() == nil: // the driver's clock may be faster
 		err = ErrTimeout
 	default:
 		err = withoutValues(err)

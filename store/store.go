@@ -39,12 +39,13 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// Store is the users' collection, and the tombstones and dead letters beside it. Its methods may be called concurrently.
+// Store is the users' collection, and the tombstones, dead letters and state beside it. Its methods may be called concurrently.
 type Store struct {
 	client     *mongo.Client
 	users      *mongo.Collection
 	tombstones *mongo.Collection
 	letters    *mongo.Collection // dead ones
+	state      *mongo.Collection // of our own work
 	metrics    metrics
 	o          Options
 
@@ -66,8 +67,8 @@ func CheckURI(uri string) error {
 	return nil
 }
 
-// New is a store of the named collection, of <collection>_tombstones and of <collection>_dead_letters. It does not connect: the database may
-// be away at start, and come back.
+// New is a store of the named collection, and of <collection>_tombstones, _dead_letters and _sync_state beside it. It does not connect:
+// the database may be away at start, and come back.
 func New(uri, database, collection string, o Options) (*Store, error) {
 	opts := options.Client().
 		SetAppName("clerksync").
@@ -93,6 +94,7 @@ func New(uri, database, collection string, o Options) (*Store, error) {
 		users:      db.Collection(collection),
 		tombstones: db.Collection(collection + "_tombstones"),
 		letters:    db.Collection(collection + "_dead_letters"),
+		state:      db.Collection(collection + "_sync_state"),
 		metrics:    newMetrics(o.Registerer),
 		o:          o,
 	}, nil

@@ -79,7 +79,8 @@ func TestImports(t *testing.T) {
 	// Adapters do not know one another, so that one can be read, tested and replaced alone.
 	ours := map[string][]string{
 		"clerk": {}, "clerk/clerktest": {}, "config": {},
-		"webhook": {"clerk"}, "inngest": {"clerk"}, "store": {"clerk"}, "store/embedded": {},
+		"reconcile": {"clerk", "store"},
+		"webhook":   {"clerk"}, "inngest": {"clerk"}, "store": {"clerk"}, "store/embedded": {},
 		"test": {"clerk", "store/embedded"},
 	}
 	// A foreign library has one home, so that leaving it is a change in one place.
@@ -91,7 +92,9 @@ func TestImports(t *testing.T) {
 		"github.com/FerretDB/":           {"store/embedded"},
 		"github.com/clerk/":              {"clerk"},
 		"github.com/joho/godotenv":       {"config"},
+		"github.com/schollz/progressbar": {"cmd/clerksync"},
 		"github.com/urfave/cli/":         {"cmd/clerksync"},
+		"modernc.org/sqlite":             {"store/embedded"},
 		"github.com/stretchr/testify":    {},
 		"github.com/google/go-cmp/":      {},
 		"pgregory.net/rapid":             {},
@@ -100,12 +103,12 @@ func TestImports(t *testing.T) {
 		module + "cmd/":                  {},
 		module + "test":                  {},
 		"github.com/prometheus/":         {"webhook", "inngest", "store", "cmd/clerksync"},
-		"github.com/cenkalti/backoff/":   {"clerk", "inngest", "cmd/clerksync"},
+		"github.com/cenkalti/backoff/":   {"clerk", "reconcile", "inngest", "cmd/clerksync"},
 		"github.com/lmittmann/tint":      {"cmd/clerksync"},
 		"golang.org/x/net/netutil":       {"cmd/clerksync"},
 		"golang.org/x/term":              {"cmd/clerksync"},
 		"golang.org/x/time/rate":         {"clerk"},
-		"golang.org/x/sync/errgroup":     {"cmd/clerksync", "inngest"},
+		"golang.org/x/sync/errgroup":     {"cmd/clerksync", "inngest", "reconcile", "store"},
 		"golang.org/x/sync/semaphore":    {"webhook", "inngest"},
 		"golang.org/x/sync/singleflight": {"store"},
 	}

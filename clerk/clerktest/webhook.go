@@ -12,10 +12,10 @@ var Sizes = []int{1 << 10, 4 << 10, 64 << 10, 256 << 10}
 // SizeName is a size as the benchmarks show it: 4kB.
 func SizeName(size int) string { return fmt.Sprintf("%dkB", size>>10) }
 
-// User is the data of a user event, compact as Clerk sends it. What the sync reads is all there; from 3 kB on it has
+// UserOfSize is the data of a user event, compact as Clerk sends it. What the sync reads is all there; from 3 kB on it has
 // everything that Clerk's user object has, and what is missing then to size is public metadata. The picture changes
 // with updatedAt.
-func User(id string, updatedAt int64, size int) string {
+func UserOfSize(id string, updatedAt int64, size int) string {
 	address := strings.ToLower(id) + "@example.com"
 	u := fmt.Sprintf(`{"backup_code_enabled":false,"banned":false,"created_at":1763361000000,"email_addresses":[{"created_at":1763361000000,`+
 		`"email_address":%q,"id":"idn_3Aq0AuthEmail000000000000001","linked_to":[],"object":"email_address","reserved":false,`+
@@ -33,7 +33,7 @@ func User(id string, updatedAt int64, size int) string {
 // smallest user needs, a little more.
 func Webhook(id string, at int64, size int) string {
 	head, tail := `{"data":`, fmt.Sprintf(`,"instance_id":"ins_2g7np7Hrk0SN6kj5EDMLDaKNL0S","object":"event","timestamp":%d,"type":"user.updated"}`, at)
-	return head + User(id, at, size-len(head)-len(tail)) + tail
+	return head + UserOfSize(id, at, size-len(head)-len(tail)) + tail
 }
 
 // metadata is a member of n bytes; none where n is too few for one.

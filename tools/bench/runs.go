@@ -44,7 +44,7 @@ func runs(ctx context.Context, kind string) func() shot {
 	return func() shot {
 		return shot{want: []byte(k.want), aim: func(req *fasthttp.Request, n int64) error {
 			version := k.version(n)
-			user := clerktest.User(string(appendID([]byte("user_run_"), k.user(n))), version, 4<<10)
+			user := clerktest.UserOfSize(string(appendID([]byte("user_run_"), k.user(n))), version, 4<<10)
 			event, err := json.Marshal(clerk.Event{ID: fmt.Sprintf("run_%d", version), Name: k.event, TS: 1763361000447, Data: json.RawMessage(user)})
 			if err != nil {
 				return err
