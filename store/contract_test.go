@@ -29,7 +29,19 @@ func inMemory(*testing.T) place {
 
 func inDatabase(t *testing.T) place {
 	t.Helper()
+	return inStore(t, setup(t))
+}
+
+// inLargeDatabase is for the way round FerretDB 1's reading of whole collections.
+func inLargeDatabase(t *testing.T) place {
+	t.Helper()
 	s := setup(t)
+	s.wholeFilters = false
+	return inStore(t, s)
+}
+
+func inStore(t *testing.T, s *Store) place {
+	t.Helper()
 	if err := s.Setup(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -281,7 +293,7 @@ func TestContract(t *testing.T) {
 			nil,
 		},
 	} {
-		for where, open := range map[string]func(*testing.T) place{"memory": inMemory, "database": inDatabase} {
+		for where, open := range map[string]func(*testing.T) place{"memory": inMemory, "database": inDatabase, "large database": inLargeDatabase} {
 			t.Run(tt.name+"/"+where, func(t *testing.T) {
 				t.Parallel()
 				p := open(t)

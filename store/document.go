@@ -147,7 +147,7 @@ func (s *Store) update(ctx context.Context, id string, d document, username stri
 	}
 	var matched int64
 	err := s.write(ctx, "update user", func(ctx context.Context) error {
-		if s.oneWriter.Load() && d.adopted {
+		if s.oneWriter.Load() && d.adopted && !s.wholeFilters {
 			// FerretDB 1 finds by _id alone; with more in the filter it reads the whole collection. Nobody else writes now.
 			has, err := s.users.FindOne(ctx, byID(id), options.FindOne().SetProjection(bson.D{{Key: keyRevision, Value: 1}})).Raw()
 			if rev, ok := has.Lookup("sync", "rev").ObjectIDOK(); !ok || rev != d.revision {

@@ -370,7 +370,7 @@ func newLab(t *testing.T, uri string, total *tally) *lab {
 		if err := s.Setup(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		s.intercept = intercept
+		s.intercept, s.wholeFilters = intercept, true
 		s.metrics.conflicts = conflicts{s.metrics.conflicts, &total.conflicts}
 		l.stores = append(l.stores, s)
 	}

@@ -57,6 +57,8 @@ type Store struct {
 
 	// intercept, where a test sets it, stands between a call and the database.
 	intercept func(ctx context.Context, do func(context.Context) error) error
+	// wholeFilters, where a test sets it, sends FerretDB 1 the filters that a MongoDB gets, however long it takes.
+	wholeFilters bool
 }
 
 // CheckURI says whether the driver understands a connection string. Its error quotes nothing of it.

@@ -57,6 +57,7 @@ func setupOn(t testing.TB, uri string) *Store {
 	if err != nil {
 		t.Fatal(err)
 	}
+	s.wholeFilters = true // what is shown here shall be shown of a MongoDB
 	t.Cleanup(func() {
 		ctx := context.WithoutCancel(t.Context())
 		if err := errors.Join(s.users.Database().Drop(ctx), s.Close(ctx)); err != nil {
