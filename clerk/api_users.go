@@ -135,7 +135,7 @@ var userID = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,199}$`)
 
 // UsersByID are those of the users, at most [MaxIDs], that there are.
 func (a *API) UsersByID(ctx context.Context, ids []string) ([]User, error) {
-	query := url.Values{"limit": {strconv.Itoa(MaxIDs)}}
+	query := url.Values{"limit": {strconv.Itoa(MaxIDs)}, "order_by": {"+created_at"}}
 	for _, id := range ids {
 		if userID.MatchString(id) {
 			query.Add("user_id", id)

@@ -89,7 +89,8 @@ func (c *Clerk) Close() {
 	c.server.Close()
 }
 
-// Fault sets what goes wrong from now on: f is asked about each request, n counts them from 0. Nil: nothing.
+// Fault sets what goes wrong from now on: f is asked about each request before it is answered, and may change users; n counts the
+// requests from 0. Nil: nothing.
 func (c *Clerk) Fault(f func(n int, r *http.Request) Fault) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -145,12 +146,14 @@ func byCreation(a, b *User) int {
 
 func (c *Clerk) serve(w http.ResponseWriter, r *http.Request) {
 	c.mu.Lock()
-	n := c.requests
+	n, fault := c.requests, c.fault
 	c.requests++
+	c.mu.Unlock()
 	var f Fault
-	if c.fault != nil {
-		f = c.fault(n, r)
+	if fault != nil {
+		f = fault(n, r) // without the lock: it may change users
 	}
+	c.mu.Lock()
 	if now := time.Now(); now.Sub(c.window) > windowLength {
 		c.window, c.inWindow = now, 0
 	}
