@@ -64,7 +64,10 @@ func Backfill(ctx context.Context, api *clerk.API, s *store.Store, o BackfillOpt
 	}
 	o.Progress(at)
 	at, err = b.run(ctx, at)
-	if err == nil && !o.DryRun {
+	switch {
+	case err != nil && ctx.Err() != nil: // whatever it was that was cut off
+		err = context.Cause(ctx)
+	case err == nil && !o.DryRun:
 		err = s.DropCheckpoint(ctx)
 	}
 	return at, err
