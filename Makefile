@@ -60,8 +60,10 @@ fuzz: ## each fuzz target for FUZZTIME (1m)
 
 .PHONY: soak
 soak: inngest ## a million random histories (or for SOAKTIME=30m), every interleaving of three writers, the faults in larger numbers
-	CLERKSYNC_SOAK=1 go test -count=1 -timeout 0 -run TestEveryInterleaving ./store
-	CLERKSYNC_SOAK=1 SOAKTIME=$(SOAKTIME) go test -count=1 -timeout 0 -run TestHistories ./store
+	@mkdir -p bin
+	go test -c -o bin/store.test ./store # which prints what it counted, as go test does not
+	cd store && CLERKSYNC_SOAK=1 ../bin/store.test -test.run TestEveryInterleaving
+	cd store && CLERKSYNC_SOAK=1 SOAKTIME=$(SOAKTIME) ../bin/store.test -test.run TestHistories
 	CLERKSYNC_SOAK=1 go test -count=1 -timeout 0 -v -run InAStream ./test
 
 .PHONY: bench

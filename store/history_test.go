@@ -56,7 +56,7 @@ func TestHistories(t *testing.T) {
 	})
 	t.Log(total.since(start))
 	if soak {
-		fmt.Println(total.since(start)) // t.Log shows with -v only, and then with much else
+		fmt.Println(total.since(start)) // t.Log shows with -test.v only, and then with much else
 	}
 }
 
