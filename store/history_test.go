@@ -47,7 +47,8 @@ func TestHistories(t *testing.T) {
 		for i := range min(runtime.GOMAXPROCS(0), 8) {
 			t.Run(fmt.Sprintf("lab %d", i), func(t *testing.T) {
 				t.Parallel()
-				l := newLab(t, startServer(t, binary), &total)
+				uri, _ := startServer(t, binary)
+				l := newLab(t, uri, &total)
 				for more() {
 					rapid.Check(t, l.playOne)
 				}

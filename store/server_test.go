@@ -3,6 +3,7 @@ package store
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -12,7 +13,7 @@ import (
 	"testing"
 )
 
-// serveVariable makes this test binary a database, see startServer.
+// serveVariable makes this test binary a database with its files in that directory, see startServer.
 const serveVariable = "CLERKSYNC_TEST_SERVE"
 
 // TestServe is the process that startServer starts: the package's embedded database, until stdin ends.
@@ -39,19 +40,25 @@ func buildServer(t testing.TB) (binary string) {
 	return binary
 }
 
-// startServer runs the embedded database in a process of its own. TEST_DATABASE_URI goes first, as in all tests.
-func startServer(t testing.TB, binary string) (uri string) {
+// startServer runs the embedded database in a process of its own, with its files in dir. TEST_DATABASE_URI goes first, as in
+// all tests; dir is empty then.
+func startServer(t testing.TB, binary string) (uri, dir string) {
 	t.Helper()
 	if uri := os.Getenv("TEST_DATABASE_URI"); uri != "" {
-		return uri
+		return uri, ""
+	}
+	parent := "/dev/shm" // nobody needs these writes to reach a disk
+	if shm, err := os.Stat(parent); err != nil || !shm.IsDir() {
+		parent = ""
+	}
+	dir, err := os.MkdirTemp(parent, "clerksync-test-") //nolint:usetesting // t.TempDir is on the disk
+	if err != nil {
+		t.Fatal(err)
 	}
 	ctx := context.WithoutCancel(t.Context()) // it ends by its stdin, and removes its files then
 	cmd := exec.CommandContext(ctx, binary, "-test.run=^TestServe$", "-test.timeout=0")
 	// One client makes one call at a time: a second thread would cost a quarter more, for nothing.
-	cmd.Env = append(os.Environ(), serveVariable+"=1", "GOGC=400", "GOMAXPROCS=1")
-	if shm, err := os.Stat("/dev/shm"); err == nil && shm.IsDir() {
-		cmd.Env = append(cmd.Env, "TMPDIR=/dev/shm") // nobody needs these writes to reach a disk
-	}
+	cmd.Env = append(os.Environ(), serveVariable+"="+dir, "GOGC=400", "GOMAXPROCS=1")
 	cmd.Stderr = t.Output()
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
@@ -68,7 +75,7 @@ func startServer(t testing.TB, binary string) (uri string) {
 	t.Cleanup(func() {
 		_ = stdin.Close()
 		_, _ = io.Copy(io.Discard, lines)
-		if err := cmd.Wait(); err != nil {
+		if err := errors.Join(cmd.Wait(), os.RemoveAll(dir)); err != nil {
 			t.Errorf("stop the database: %v", err)
 		}
 	})
@@ -76,5 +83,5 @@ func startServer(t testing.TB, binary string) (uri string) {
 	if err != nil {
 		t.Fatalf("start the database: %v", err)
 	}
-	return strings.TrimSpace(uri)
+	return strings.TrimSpace(uri), dir
 }

@@ -33,7 +33,7 @@ func TestMain(m *testing.M) { os.Exit(testMain(m)) }
 
 func testMain(m *testing.M) int {
 	if serverURI = os.Getenv("TEST_DATABASE_URI"); serverURI == "" {
-		db, err := embedded.Start(context.Background(), "127.0.0.1:0", "")
+		db, err := embedded.Start(context.Background(), "127.0.0.1:0", os.Getenv(serveVariable))
 		if err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			return 1
