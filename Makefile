@@ -17,7 +17,7 @@ BENCH_FLAGS ?= -rounds 1 -for 500ms -out bin/bench
 else
 COUNT ?= 6
 BENCHTIME ?= 200ms
-BENCH_USERS ?= 100000
+BENCH_USERS ?= 1000000
 BENCH_FLAGS ?=
 endif
 
@@ -70,19 +70,22 @@ soak: inngest ## a million random histories (or for SOAKTIME=30m), every interle
 bench: ## benchmarks and a comparison of whole processes, into docs, in 12 minutes (QUICK=1: in two, into bin/bench; BASE=file: benchstat)
 	@mkdir -p bin/bench
 	go build -trimpath -tags nodev -o bin/bench/clerksync ./cmd/clerksync
-	go build -C tools/bench -o ../../bin/bench/bench .
+	go build -trimpath -tags nodev,profile -overlay tools/bench/overlay.json -o bin/bench/clerksync-profile ./cmd/clerksync
+	go build -C tools/bench -o ../../bin/bench/ . ./peer
+	go build -C tools/bench -tags profile -o ../../bin/bench/peer-profile ./peer
 	@out=bin/bench/go-$$(git rev-parse --short HEAD).txt; set -x; \
 	CLERKSYNC_BENCH_USERS=$(BENCH_USERS) go test -run '^$$' -bench . -benchmem -count $(COUNT) -benchtime $(BENCHTIME) -timeout 30m \
 		./clerk ./webhook ./inngest ./store | tee "$$out"; \
 	$(tool) benchstat $(BASE) "$$out"; \
-	bin/bench/bench -clerksync bin/bench/clerksync -go "$$out" $(BENCH_FLAGS)
+	bin/bench/bench -bin bin/bench -go "$$out" $(BENCH_FLAGS)
 
 .PHONY: lint
 lint: ## linters with and without the dev command, vet, format, shell scripts
 	go vet ./...
-	go vet -C tools/bench .
+	go vet -C tools/bench ./...
 	$(tool) golangci-lint run
 	$(tool) golangci-lint run --build-tags nodev
+	cd tools/bench && go tool -modfile=../go.mod golangci-lint run --config ../../.golangci.yml --build-tags profile
 	@if command -v shellcheck >/dev/null; then set -x; shellcheck .ci/run tools/*.sh tools/*/*.sh; \
 	else echo "shellcheck is not installed: shell scripts not checked"; fi
 

@@ -8,6 +8,7 @@ replace github.com/glowup-app/clerksync => ../..
 require (
 	github.com/glowup-app/clerksync v0.0.0
 	github.com/inngest/inngestgo v0.16.0
+	github.com/prometheus/procfs v0.22.0
 	github.com/shirou/gopsutil/v4 v4.26.10
 	github.com/svix/svix-webhooks v1.99.1
 	github.com/tidwall/gjson v1.20.1
@@ -71,7 +72,6 @@ require (
 	github.com/prometheus/client_golang v1.25.0 // indirect
 	github.com/prometheus/client_model v0.6.3 // indirect
 	github.com/prometheus/common v0.72.0 // indirect
-	github.com/prometheus/procfs v0.22.0 // indirect
 	github.com/remyoudompheng/bigfft v0.0.0-20230129092748-24d4a6f8daec // indirect
 	github.com/tidwall/match v1.1.1 // indirect
 	github.com/tidwall/pretty v1.2.0 // indirect

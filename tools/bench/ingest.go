@@ -39,13 +39,17 @@ func startIngest() (*ingest, error) {
 const decodeEach = 500
 
 func (in *ingest) answer(c *fasthttp.RequestCtx) {
+	c.Response.SetBodyRaw(in.take(c.PostBody(), c.Response.Body()))
+}
+
+// take remembers the ids in a request, waits, and appends the answer to out.
+func (in *ingest) take(body, out []byte) []byte {
 	n := in.requests.Add(1)
-	body := c.PostBody()
 	if n%decodeEach == 1 && !wellFormed(body) {
 		in.malformed.Add(1)
 	}
 	seen := in.seen.Load()
-	out := append(c.Response.Body(), `{"ids":[`...)
+	out = append(out, `{"ids":[`...)
 	for first := true; ; first = false {
 		i := bytes.Index(body, []byte(`"id":"`+messagePrefix))
 		if i < 0 || len(body) < i+len(`"id":"`)+idLen {
@@ -60,7 +64,7 @@ func (in *ingest) answer(c *fasthttp.RequestCtx) {
 		out = append(append(append(out, '"'), id...), '"')
 	}
 	time.Sleep(time.Duration(in.latency.Load()))
-	c.Response.SetBodyRaw(append(out, `],"status":200}`...))
+	return append(out, `],"status":200}`...)
 }
 
 // wellFormed says whether a body is what Inngest takes: an array of events, or one.

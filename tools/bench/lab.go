@@ -4,18 +4,20 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/shirou/gopsutil/v4/process"
 )
 
-// lab is all that a measurement needs, running.
+// lab is all that a measurement needs.
 type lab struct {
+	dir, binaries, databaseURI string
+
 	ingest   *ingest
-	self     *program // load and event API
+	secure   map[string]*secure // by protocol
+	self     *program           // load and event API
 	database *program
-	replicas []*program // of clerksync
-	peer     *program
 	next     int64 // number of the next webhook
 	begun    time.Time
 }
@@ -23,11 +25,20 @@ type lab struct {
 // maxReplicas behind one ingest.
 const maxReplicas = 4
 
-func newLab(ctx context.Context, clerksync, dir string) (*lab, error) {
-	l := &lab{begun: time.Now()}
+func newLab(ctx context.Context, binaries, dir string) (*lab, error) {
+	l := &lab{begun: time.Now(), dir: dir, binaries: binaries, secure: map[string]*secure{}}
 	var err error
 	if l.ingest, err = startIngest(); err != nil {
 		return nil, err
+	}
+	certificate, err := newCertificate(l.certificate())
+	if err != nil {
+		return nil, err
+	}
+	for _, protocol := range protocols {
+		if l.secure[protocol], err = serveSecure(l.ingest, protocol, certificate); err != nil {
+			return nil, err
+		}
 	}
 	self, err := process.NewProcess(int32(os.Getpid()))
 	if err != nil {
@@ -38,56 +49,47 @@ func newLab(ctx context.Context, clerksync, dir string) (*lab, error) {
 	if err != nil {
 		return nil, err
 	}
-	if l.database, err = start(ctx, dir, "database", nil, bench, "database"); err != nil {
+	if l.database, err = prepare(ctx, dir, "database", nil, bench, "database"); err != nil {
 		return nil, err
 	}
-	databaseURI, err := l.database.say()
+	if l.databaseURI, err = l.database.say(); err != nil {
+		return nil, err
+	}
+	return l, l.makeUsers(ctx)
+}
+
+// makeUsers makes those that invocations are about.
+func (l *lab) makeUsers(ctx context.Context) error {
+	p, err := l.server(clerksyncName, "").start(ctx, l.dir)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	for i := range maxReplicas {
-		p, err := l.startServer(ctx, dir, fmt.Sprintf("clerksync-%d", i+1), []string{
-			"CLERK_WEBHOOK_SECRET=" + secret, "DATABASE_URI=" + databaseURI + "bench",
-			"INNGEST_BASE_URL=" + l.ingest.url, "INNGEST_EVENT_KEY=bench", "INNGEST_SIGNING_KEY=" + signingKey,
-		}, clerksync, "serve")
-		if err != nil {
-			return nil, err
-		}
-		l.replicas = append(l.replicas, p)
-	}
-	if l.peer, err = l.startServer(ctx, dir, "peer", []string{"CLERK_WEBHOOK_SECRET=" + secret, "EVENTS=" + l.ingest.url + "/e/bench"}, bench, "peer"); err != nil {
-		return nil, err
-	}
-	known, err := load{Conns: 4, For: time.Minute, Count: knownUsers}.fire(ctx, []string{l.replicas[0].url + runPath("create")}, 0, runs(ctx, "create"))
-	if err != nil {
-		return nil, err
-	}
-	if len(known.latencies) != knownUsers {
-		return nil, fmt.Errorf("make %d users: %d made, %v", knownUsers, len(known.latencies), known.failed)
+	defer p.stop()
+	made, err := load{Conns: 4, For: time.Minute, Count: knownUsers}.fire(ctx, []string{p.url + runPath("create")}, 0, runs(ctx, "create"))
+	if err == nil && len(made.latencies) != knownUsers {
+		err = fmt.Errorf("make %d users: %d made, %v", knownUsers, len(made.latencies), made.failed)
 	}
 	l.next = knownUsers
-	return l, nil
+	return err
 }
 
-func (l *lab) startServer(ctx context.Context, dir, name string, env []string, argv ...string) (*program, error) {
-	port, err := freePort()
-	if err != nil {
-		return nil, err
-	}
-	p, err := start(ctx, dir, name, append(env, "PORT="+port), argv...)
-	if err != nil {
-		return nil, err
-	}
-	return p, p.run(ctx, "http://127.0.0.1:"+port)
-}
+func (l *lab) certificate() string { return filepath.Join(l.dir, "ingest.pem") }
 
-// stop ends the programs; their context is done.
-func (l *lab) stop() {
-	for _, p := range append(l.replicas, l.peer, l.database) {
-		if p != nil && p.cmd.Process != nil {
-			_ = p.cmd.Wait()
-		}
+// server is a target, with its event API over TLS where a protocol is given.
+func (l *lab) server(target, protocol string) server {
+	events := l.ingest.url
+	if protocol != "" {
+		events = l.secure[protocol].url
 	}
+	s := server{name: target, argv: []string{filepath.Join(l.binaries, target)}, env: []string{"CLERK_WEBHOOK_SECRET=" + secret}, ready: "/"}
+	if target == peerName {
+		s.env = append(s.env, "EVENTS="+events+"/e/bench")
+		return s
+	}
+	s.argv, s.ready = append(s.argv, "serve"), "/readyz"
+	s.env = append(s.env, "DATABASE_URI="+l.databaseURI+"bench", "INNGEST_BASE_URL="+events, "INNGEST_EVENT_KEY=bench",
+		"INNGEST_SIGNING_KEY="+signingKey, "SSL_CERT_FILE="+l.certificate())
+	return s
 }
 
 // A cell is one thing to measure.
@@ -97,6 +99,8 @@ type cell struct {
 	Latency  time.Duration
 	Size     int
 	Replicas int
+	Protocol string // of the event API over TLS; empty: HTTP/1.1 in the clear
+	Idle     bool   // no load
 }
 
 // sample is one measurement of a cell.
@@ -106,21 +110,45 @@ type sample struct {
 	CPU       float64 // seconds of the target's processes for 1000 requests
 	Resident  float64 // MiB, the most that was seen, of one process
 	Outbound  float64 // requests to the event API for each webhook
+	Opened    float64 // most connections to the event API at once, over TLS
+	Started   float64 // ms from the start to the first answer
 	Others    float64 // share of the machine that neither target nor lab used
+	Target    float64 // share of the machine that the target used
+	Lab       float64 // share of the machine that load, event API and database used
 	Check     string  // ok, or what is wrong
 }
 
 const ok = "ok"
 
-func (l *lab) measure(ctx context.Context, c cell, target []*program) (sample, error) {
+// measure starts a target afresh and loads it.
+func (l *lab) measure(ctx context.Context, c cell, target string) (sample, error) {
 	l.ingest.latency.Store(int64(c.Latency))
 	path, newShot := webhookPath, webhooks(c.Size)
 	if c.Run != "" {
 		path, newShot = runPath(c.Run), runs(ctx, c.Run)
 	}
+	var programs []*program
+	defer func() {
+		for _, p := range programs {
+			p.stop()
+		}
+	}()
 	var urls []string
-	for _, p := range target {
-		urls = append(urls, p.url+path)
+	started := 0.
+	for range c.Replicas {
+		p, err := l.server(target, c.Protocol).start(ctx, l.dir)
+		if err != nil {
+			return sample{}, err
+		}
+		programs, urls, started = append(programs, p), append(urls, p.url+path), max(started, ms(p.started))
+	}
+	if c.Idle {
+		select {
+		case <-time.After(time.Second):
+		case <-ctx.Done():
+			return sample{}, ctx.Err()
+		}
+		return sample{Resident: float64(programs[0].resident()) / (1 << 20), Started: started, Check: ok}, nil
 	}
 	fire := func(d time.Duration) (fired, *ids, error) {
 		seen := newIDs(l.next)
@@ -131,26 +159,35 @@ func (l *lab) measure(ctx context.Context, c cell, target []*program) (sample, e
 		l.next += maxIDs
 		return f, seen, err
 	}
-	if _, _, err := fire(c.For / 6); err != nil { // to warm up: connections, pools, the heap
+	if _, _, err := fire(c.For / 4); err != nil { // to warm up: connections, pools, the heap
 		return sample{}, err
 	}
-	before := l.usage(target)
+	before := l.usage(programs)
 	requests, malformed := l.ingest.requests.Load(), l.ingest.malformed.Load()
-	watched := watchResident(target)
+	over := l.secure[c.Protocol]
+	if over != nil {
+		over.watch()
+	}
+	watched := watchResident(programs)
 	f, seen, err := fire(c.For)
 	resident := watched()
 	if err != nil {
 		return sample{}, err
 	}
-	used := l.usage(target).minus(before)
-	answered := float64(len(f.latencies))
+	used := l.usage(programs).minus(before)
+	answered, whole := float64(len(f.latencies)), used.wall*cores()
 	s := sample{
 		PerSecond: answered / f.took.Seconds(),
 		P50:       ms(f.percentile(.5)), P99: ms(f.percentile(.99)),
 		CPU:      used.target / answered * 1000,
 		Resident: float64(resident) / (1 << 20),
 		Outbound: float64(l.ingest.requests.Load()-requests) / answered,
-		Others:   max(0, (used.machine-used.target-used.lab)/(used.wall*cores())),
+		Started:  started,
+		Target:   used.target / whole, Lab: used.lab / whole,
+		Others: max(0, (used.machine-used.target-used.lab)/whole),
+	}
+	if over != nil {
+		s.Opened = float64(over.most.Load())
 	}
 	s.Check = check(c, f, seen, l.ingest.malformed.Load()-malformed)
 	return s, nil

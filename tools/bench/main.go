@@ -2,11 +2,10 @@
 // for Inngest's event API, and writes docs/benchmarks.md, its plots and the table of docs/capacity.md. `make bench` runs it.
 //
 //	bench            measure
-//	bench peer       the least bridge: PORT, CLERK_WEBHOOK_SECRET, EVENTS (URL)
 //	bench database   the embedded database; prints its URI, ends when stdin does
 //
-// All targets run at once and are loaded one at a time, in interleaved rounds, so that what the machine does besides
-// befalls all of them.
+// The targets take turns, in interleaved rounds, so that what the machine does besides befalls all of them. Each measurement
+// starts its target afresh, so that its memory is of that load alone.
 package main
 
 import (
@@ -35,16 +34,13 @@ func main() {
 }
 
 func run(ctx context.Context, args []string) error {
-	if len(args) == 1 && args[0] == "peer" {
-		return servePeer(ctx, "127.0.0.1:"+os.Getenv("PORT"), os.Getenv("CLERK_WEBHOOK_SECRET"), os.Getenv("EVENTS"))
-	}
 	if len(args) == 1 && args[0] == "database" {
 		return serveDatabase(ctx)
 	}
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
-	clerksync := flags.String("clerksync", "", "the binary to measure")
+	bin := flags.String("bin", "", "folder of the binaries clerksync and peer, and of those with profiles, clerksync-profile and peer-profile")
 	rounds := flags.Int("rounds", 5, "rounds")
-	each := flags.Duration("for", 1800*time.Millisecond, "length of one measurement")
+	each := flags.Duration("for", 1300*time.Millisecond, "length of one measurement")
 	goBench := flags.String("go", "", "file with the output of go test -bench")
 	out := flags.String("out", "docs", "folder of benchmarks.md, benchmarks/*.svg and capacity.md")
 	if err := flags.Parse(args); err != nil {
@@ -54,7 +50,7 @@ func run(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	binary, err := filepath.Abs(*clerksync) // it runs in another folder
+	binaries, err := filepath.Abs(*bin) // they run in another folder
 	if err != nil {
 		return err
 	}
@@ -63,21 +59,23 @@ func run(ctx context.Context, args []string) error {
 		return err
 	}
 	ctx, cancel := context.WithCancel(ctx)
-	l, err := newLab(ctx, binary, dir)
+	l, err := newLab(ctx, binaries, dir)
 	if err != nil {
 		cancel()
 		return fmt.Errorf("%w (logs in %s)", err, dir)
 	}
-	results, err := l.measureAll(ctx, *rounds, *each)
+	r := report{rounds: *rounds, each: *each, benchmarks: benchmarks}
+	if r.results, err = l.measureAll(ctx, *rounds, *each); err == nil {
+		r.memories, err = l.lookIntoMemory(ctx, *each)
+	}
+	l.database.stop()
 	cancel()
-	l.stop()
 	if err != nil {
 		return fmt.Errorf("%w (logs in %s)", err, dir)
 	}
 	if err := os.RemoveAll(dir); err != nil {
 		return err
 	}
-	r := report{results: results, benchmarks: benchmarks, rounds: *rounds, each: *each, replicas: l.replicas, peer: l.peer}
 	return r.write(*out)
 }
 

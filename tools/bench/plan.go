@@ -24,6 +24,8 @@ const (
 var (
 	concurrencies = []int{1, 4, 16, 64, 256, 1024}
 	sizes         = []int{1 << 10, 4 << 10, 16 << 10, 64 << 10, 256 << 10}
+	protocols     = []string{http1, http2}
+	secureConns   = []int{64, 1024}
 	kindsOfRun    = []string{"create", "update", "duplicate"}
 )
 
@@ -46,6 +48,12 @@ func plan() []cell {
 	for _, kind := range kindsOfRun {
 		cells = append(cells, runCell(kind))
 	}
+	for _, conns := range secureConns {
+		for _, protocol := range protocols {
+			cells = append(cells, secureCell(conns, protocol))
+		}
+	}
+	cells = append(cells, idleCell)
 	var once []cell
 	for _, c := range cells {
 		if !slices.Contains(once, c) {
@@ -71,6 +79,16 @@ func replicaCell(n int) cell {
 	return c
 }
 
+// secureCell is the event API far away and over TLS, as Inngest Cloud is.
+func secureCell(conns int, protocol string) cell {
+	c := bridgeCell(conns, 0, farAway)
+	c.Protocol = protocol
+	return c
+}
+
+// idleCell is a target a second after its start.
+var idleCell = cell{Idle: true, Replicas: 1}
+
 func runCell(kind string) cell {
 	return cell{load: load{Conns: 16}, Run: kind, Replicas: 1}
 }
@@ -86,7 +104,7 @@ func (l *lab) measureAll(ctx context.Context, rounds int, each time.Duration) ([
 	var results []*result
 	for _, c := range plan() {
 		results = append(results, &result{cell: c, target: clerksyncName})
-		if c.Run == "" && c.Replicas == 1 {
+		if c.Run == "" && c.Replicas == 1 && c.Protocol == "" {
 			results = append(results, &result{cell: c, target: peerName})
 		}
 	}
@@ -99,11 +117,7 @@ func (l *lab) measureAll(ctx context.Context, rounds int, each time.Duration) ([
 		for _, r := range order {
 			c := r.cell
 			c.For = each
-			target := l.replicas[:c.Replicas]
-			if r.target == peerName {
-				target = []*program{l.peer}
-			}
-			s, err := l.measure(ctx, c, target)
+			s, err := l.measure(ctx, c, r.target)
 			if err != nil {
 				return nil, err
 			}

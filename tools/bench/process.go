@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -17,24 +18,34 @@ import (
 	"github.com/shirou/gopsutil/v4/process"
 )
 
-// program is a process that was started here. It ends with the context, by SIGTERM.
+// server is a program that can be started, as often as one likes.
+type server struct {
+	name  string
+	argv  []string
+	env   []string // but PORT
+	ready string   // the path that answers 200 when all is there
+}
+
+// program is a process that was started here.
 type program struct {
 	name    string
 	url     string
 	cmd     *exec.Cmd
+	end     context.CancelFunc
 	stats   *process.Process
 	started time.Duration // from its start to its first answer
-	idle    uint64        // resident bytes, a second after that
 }
 
-// start runs argv in a folder of its own, so that no .env is read, with env and nothing else in its environment.
-func start(ctx context.Context, dir, name string, env []string, argv ...string) (*program, error) {
+// prepare makes a process that runs argv in dir, where no .env is, with env and nothing else in its environment. It ends with the
+// context, by SIGTERM.
+func prepare(ctx context.Context, dir, name string, env []string, argv ...string) (*program, error) {
 	p := &program{name: name}
-	log, err := os.Create(filepath.Join(dir, name+".log"))
+	log, err := os.OpenFile(filepath.Join(dir, name+".log"), os.O_CREATE|os.O_TRUNC|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return nil, err
 	}
 	defer log.Close()
+	ctx, p.end = context.WithCancel(ctx)
 	p.cmd = exec.CommandContext(ctx, argv[0], argv[1:]...)
 	p.cmd.Cancel = func() error { return p.cmd.Process.Signal(syscall.SIGTERM) }
 	p.cmd.WaitDelay = 15 * time.Second
@@ -42,38 +53,45 @@ func start(ctx context.Context, dir, name string, env []string, argv ...string) 
 	return p, nil
 }
 
-// run starts a server and waits until it answers.
-func (p *program) run(ctx context.Context, url string) error {
-	p.url = url
+// start starts a server and waits until it answers, and until it is ready.
+func (s server) start(ctx context.Context, dir string) (*program, error) {
+	port, err := freePort()
+	if err != nil {
+		return nil, err
+	}
+	p, err := prepare(ctx, dir, s.name, append(slices.Clone(s.env), "PORT="+port), s.argv...)
+	if err != nil {
+		return nil, err
+	}
+	p.url = "http://127.0.0.1:" + port
 	begin := time.Now()
 	if err := p.cmd.Start(); err != nil {
-		return fmt.Errorf("start %s: %w", p.name, err)
+		return nil, fmt.Errorf("start %s: %w", p.name, err)
 	}
-	for {
-		if answers(ctx, url) {
-			break
+	for _, path := range []string{"/", s.ready} {
+		for !answers(ctx, p.url+path) {
+			if ctx.Err() != nil || time.Since(begin) > 20*time.Second {
+				p.stop()
+				return nil, fmt.Errorf("%s does not answer: see %s", p.name, p.cmd.Dir)
+			}
+			time.Sleep(time.Millisecond)
 		}
-		if p.started = time.Since(begin); p.started > 20*time.Second {
-			return fmt.Errorf("%s does not answer: see %s", p.name, p.cmd.Dir)
+		if p.started == 0 {
+			p.started = time.Since(begin)
 		}
-		time.Sleep(2 * time.Millisecond)
 	}
-	p.started = time.Since(begin)
-	select {
-	case <-time.After(time.Second):
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-	var err error
-	if p.stats, err = process.NewProcess(int32(p.cmd.Process.Pid)); err != nil {
-		return err
-	}
-	p.idle = p.resident()
-	return nil
+	p.stats, err = process.NewProcess(int32(p.cmd.Process.Pid))
+	return p, err
+}
+
+// stop ends a program and waits for it.
+func (p *program) stop() {
+	p.end()
+	_ = p.cmd.Wait() // it says that a signal ended it
 }
 
 func answers(ctx context.Context, url string) bool {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url+"/", nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		return false
 	}

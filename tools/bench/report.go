@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"cmp"
 	_ "embed"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -27,14 +29,19 @@ type report struct {
 	benchmarks []goBenchmark
 	rounds     int
 	each       time.Duration
-	replicas   []*program
-	peer       *program
+	memories   []memory
+	compared   string // see Compared
 }
 
 //go:embed benchmarks.md.tmpl
 var page string
 
 func (r report) write(dir string) error {
+	compared, err := os.ReadFile(filepath.Join(dir, "benchmarks", "compare.txt"))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	r.compared = strings.TrimSpace(string(compared))
 	t, err := template.New("").Parse(page)
 	if err != nil {
 		return err
@@ -51,6 +58,9 @@ func (r report) write(dir string) error {
 	}
 	return r.writeCapacity(filepath.Join(dir, "capacity.md"))
 }
+
+// Compared is the comparison with the reference design, whose lab is elsewhere: benchmarks/compare.txt, which is put there by hand.
+func (r report) Compared() string { return r.compared }
 
 // of is what was measured of a target in a cell.
 func (r report) of(target string, c cell) []sample {
@@ -81,22 +91,33 @@ func p99(s sample) float64       { return s.P99 }
 func cpuUsed(s sample) float64   { return s.CPU }
 func resident(s sample) float64  { return s.Resident }
 func outbound(s sample) float64  { return s.Outbound }
+func opened(s sample) float64    { return s.Opened }
+
+func targetShare(s sample) float64 { return s.Target }
+func labShare(s sample) float64    { return s.Lab }
+func othersShare(s sample) float64 { return s.Others }
 
 // row is a cell's row in a table of one target.
 func (r report) row(name, target string, c cell) string {
-	samples := r.of(target, c)
-	spread := func(column func(sample) float64) string {
-		v := each(samples, column)
-		return fmt.Sprintf("%s (%s–%s)", number(median(v)), number(slices.Min(v)), number(slices.Max(v)))
-	}
-	checks := ok
-	for _, s := range samples {
+	f := func(column func(sample) float64) string { return r.spread(target, c, column) }
+	return fmt.Sprintf("| %s | %s | %s | %s | %s | %s | %s | %s | %s |\n", name, target, f(perSecond), number(r.figure(target, c, p50)), f(p99), f(cpuUsed),
+		number(slices.Max(each(r.of(target, c), resident))), number(r.figure(target, c, outbound)), r.checks(target, c))
+}
+
+// spread is the median of a column, with the least and the most.
+func (r report) spread(target string, c cell, column func(sample) float64) string {
+	v := each(r.of(target, c), column)
+	return fmt.Sprintf("%s (%s–%s)", number(median(v)), number(slices.Min(v)), number(slices.Max(v)))
+}
+
+// checks is ok, or what was wrong in one of the rounds.
+func (r report) checks(target string, c cell) string {
+	for _, s := range r.of(target, c) {
 		if s.Check != ok {
-			checks = s.Check
+			return s.Check
 		}
 	}
-	return fmt.Sprintf("| %s | %s | %s | %s | %s | %s | %s | %s | %s |\n", name, target, spread(perSecond), number(median(each(samples, p50))),
-		spread(p99), spread(cpuUsed), number(slices.Max(each(samples, resident))), number(median(each(samples, outbound))), checks)
+	return ok
 }
 
 const tableHead = "| a second | p50 ms | p99 ms | CPU s per 1,000 | resident MiB | outbound per webhook | acked = forwarded |\n"
@@ -119,19 +140,21 @@ func (r report) Loads(latency time.Duration) string {
 	var cells []cell
 	for _, has := range r.results {
 		c := has.cell
-		if c.Run == "" && c.Latency == latency && c.Size == usualSize && c.Replicas == 1 && !slices.Contains(cells, c) {
+		if c.Run == "" && c.Latency == latency && c.Size == usualSize && c.Replicas == 1 && c.Protocol == "" && !slices.Contains(cells, c) {
 			cells = append(cells, c)
 		}
 	}
-	return r.table("load", cells, func(c cell) string {
-		if c.Rate > 0 {
-			return number(c.Rate) + " a second"
-		}
-		if c.Conns == 1 {
-			return "1 connection"
-		}
-		return thousands(c.Conns) + " connections"
-	})
+	return r.table("load", cells, loadName)
+}
+
+func loadName(c cell) string {
+	if c.Rate > 0 {
+		return number(c.Rate) + " a second"
+	}
+	if c.Conns == 1 {
+		return "1 connection"
+	}
+	return thousands(c.Conns) + " connections"
 }
 
 // Near and Far are the latencies of the event API.
@@ -176,14 +199,43 @@ func (r report) Runs() string {
 	return b.String()
 }
 
+// Secure is the table of the event API over TLS, by protocol.
+func (r report) Secure() string {
+	var b strings.Builder
+	b.WriteString("| load | protocol | a second | p50 ms | p99 ms | CPU s per 1,000 | connections open | outbound per webhook | acked = forwarded |\n" +
+		"|---|---|---|---|---|---|---|---|---|\n")
+	for _, conns := range secureConns {
+		for _, protocol := range protocols {
+			c := secureCell(conns, protocol)
+			f := func(column func(sample) float64) string { return r.spread(clerksyncName, c, column) }
+			fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s | %.0f | %s | %s |\n", loadName(c), protocol, f(perSecond), f(p50), f(p99), f(cpuUsed),
+				slices.Max(each(r.of(clerksyncName, c), opened)), number(r.figure(clerksyncName, c, outbound)), r.checks(clerksyncName, c))
+		}
+	}
+	return b.String()
+}
+
 // Start is the table of what costs something before the first webhook.
 func (r report) Start() string {
 	var b strings.Builder
 	b.WriteString("| target | start to first answer, ms | idle, resident MiB |\n|---|---|---|\n")
-	for _, p := range []*program{r.replicas[0], r.peer} {
-		fmt.Fprintf(&b, "| %s | %.0f | %.0f |\n", strings.TrimSuffix(p.name, "-1"), ms(p.started), float64(p.idle)/(1<<20))
+	for _, target := range []string{clerksyncName, peerName} {
+		starts := r.starts(target)
+		fmt.Fprintf(&b, "| %s | %s (%s–%s of %d starts) | %s |\n", target, number(median(starts)), number(slices.Min(starts)), number(slices.Max(starts)),
+			len(starts), r.spread(target, idleCell, resident))
 	}
 	return b.String()
+}
+
+// starts is how long each start of a single process took, in ms.
+func (r report) starts(target string) []float64 {
+	var all []float64
+	for _, has := range r.results {
+		if has.target == target && has.cell.Replicas == 1 {
+			all = append(all, each(has.samples, func(s sample) float64 { return s.Started })...)
+		}
+	}
+	return all
 }
 
 // Go is the table of the Go benchmarks, but for the curve of users.
@@ -324,7 +376,9 @@ func (r report) Each() time.Duration { return r.each }
 func (r report) Others() string {
 	var all []float64
 	for _, has := range r.results {
-		all = append(all, each(has.samples, func(s sample) float64 { return s.Others * 100 })...)
+		if !has.cell.Idle {
+			all = append(all, each(has.samples, func(s sample) float64 { return s.Others * 100 })...)
+		}
 	}
 	return fmt.Sprintf("%.0f %% in the median, %.0f %% at most", median(all), slices.Max(all))
 }

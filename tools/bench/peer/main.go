@@ -1,3 +1,5 @@
+// Command peer is the least bridge that net/http allows, for bench to measure beside clerksync serve: PORT,
+// CLERK_WEBHOOK_SECRET, EVENTS (URL).
 package main
 
 import (
@@ -9,8 +11,8 @@ import (
 	"fmt"
 	"hash"
 	"io"
-	"net"
 	"net/http"
+	"os"
 	"strings"
 	"sync"
 	"time"
@@ -18,7 +20,7 @@ import (
 	"github.com/tidwall/gjson"
 )
 
-// peer is the least that a bridge can do with net/http: one HMAC, one POST over a pooled connection for each webhook.
+// peer does the least that a bridge can do: one HMAC, one POST over a pooled connection for each webhook.
 // It checks no timestamp, retries nothing, bounds nothing and logs nothing, so it is a limit to measure against, not
 // a program to run.
 type peer struct {
@@ -28,7 +30,15 @@ type peer struct {
 	bodies sync.Pool // of *bytes.Buffer
 }
 
-func servePeer(ctx context.Context, addr, secret, events string) error {
+func main() {
+	if err := serve("127.0.0.1:"+os.Getenv("PORT"), os.Getenv("CLERK_WEBHOOK_SECRET"), os.Getenv("EVENTS")); err != nil {
+		fmt.Fprintln(os.Stderr, "peer:", err)
+		os.Exit(1)
+	}
+}
+
+// serve runs until a signal ends the process.
+func serve(addr, secret, events string) error {
 	key, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(secret, "whsec_"))
 	if err != nil {
 		return fmt.Errorf("secret: %w", err)
@@ -40,9 +50,9 @@ func servePeer(ctx context.Context, addr, secret, events string) error {
 		bodies: sync.Pool{New: func() any { return new(bytes.Buffer) }},
 	}
 	mux := http.NewServeMux()
-	mux.HandleFunc("POST "+webhookPath, p.webhook)
+	mux.HandleFunc("POST /api/webhooks/clerk", p.webhook)
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "server is running") })
-	server := &http.Server{Addr: addr, Handler: mux, ReadHeaderTimeout: 5 * time.Second, BaseContext: func(net.Listener) context.Context { return ctx }}
+	server := &http.Server{Addr: addr, Handler: mux, ReadHeaderTimeout: 5 * time.Second}
 	return server.ListenAndServe()
 }
 
