@@ -195,6 +195,10 @@ func (f *Functions) observe(
 		level, msg, label = slog.LevelWarn, "function failed, will be retried", "error"
 	}
 	f.metrics.ran(id, label, took)
+	// A replay comes when somebody sends it: that says nothing of how fast the sync is.
+	if _, replay := clerk.Replay(eventID(in.Event)); replay == 0 && changed(out) {
+		f.metrics.applied(in.Event.Timestamp, time.Now())
+	}
 	attrs := []slog.Attr{
 		slog.String(clerk.KeyFunction, id),
 		slog.String(clerk.KeyEventID, eventID(in.Event)),
@@ -209,4 +213,9 @@ func (f *Functions) observe(
 		attrs = append(attrs, slog.String(clerk.KeyError, err.Error()))
 	}
 	f.o.Logger.LogAttrs(ctx, level, msg, attrs...) //nolint:sloglint // one of the three above
+}
+
+// changed says whether the copy is another one than before.
+func changed(out clerk.Outcome) bool {
+	return out == clerk.Created || out == clerk.Updated || out == clerk.Deleted
 }

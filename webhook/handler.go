@@ -199,6 +199,7 @@ func (h *Handler) deliver(c echo.Context) delivery {
 	if err := h.verifier.verify(body, signed); err != nil {
 		return delivery{id: signed.id(), refused: unverified, cause: err}
 	}
+	h.metrics.verified.SetToCurrentTime()
 	envelope, err := clerk.ParseEnvelope(body)
 	if err != nil {
 		return delivery{id: signed.id(), refused: malformed, cause: err}

@@ -13,6 +13,7 @@ type metrics struct {
 	deliveries *prometheus.CounterVec
 	duration   *prometheus.HistogramVec
 	handover   *prometheus.HistogramVec
+	verified   prometheus.Gauge
 }
 
 // latency buckets run from a hand-over on the same host to the end of Svix's patience, in seconds.
@@ -33,6 +34,10 @@ func newMetrics(reg prometheus.Registerer) metrics {
 			Name: "clerksync_handover_duration_seconds", Buckets: latency,
 			Help: "From the start of a hand-over to Inngest's acceptance or our giving up, by outcome (ok, error).",
 		}, []string{"outcome"}),
+		verified: f.NewGauge(prometheus.GaugeOpts{
+			Name: "clerksync_webhook_last_verified_timestamp_seconds",
+			Help: "When the last webhook with a good signature came, in Unix time; 0: none since the start.",
+		}),
 	}
 }
 
