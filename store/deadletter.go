@@ -221,6 +221,15 @@ func (s *Store) Letter(ctx context.Context, id string) (Letter, error) {
 	return l.letter(), err
 }
 
+// countWaiting says how many letters wait.
+func (s *Store) countWaiting(ctx context.Context) (n int64, err error) {
+	err = s.call(ctx, "count dead letters", func(ctx context.Context) (err error) {
+		n, err = s.letters.CountDocuments(ctx, LetterFilter{State: Waiting}.bson())
+		return err
+	})
+	return n, err
+}
+
 // PurgeDeadLetters removes the selected letters and says how many there were.
 func (s *Store) PurgeDeadLetters(ctx context.Context, f LetterFilter) (n int64, err error) {
 	err = s.write(ctx, "purge dead letters", func(ctx context.Context) error {

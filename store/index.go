@@ -54,12 +54,18 @@ func (s *Store) ensureUsernameIndex(ctx context.Context) error {
 	return err
 }
 
-// ensureLetterIndex is for the delete of a user, which looks for the user's letters.
-func (s *Store) ensureLetterIndex(ctx context.Context) error {
-	return s.write(ctx, "create index", func(ctx context.Context) error {
-		_, err := s.letters.Indexes().CreateOne(ctx, mongo.IndexModel{Keys: bson.D{{Key: "user_id", Value: 1}}})
-		return err
-	})
+// ensureLetterIndexes is for the delete of a user, which looks for the user's letters, and for counting those that wait.
+func (s *Store) ensureLetterIndexes(ctx context.Context) error {
+	for _, field := range []string{"user_id", "state"} { // one by one: FerretDB 1 refuses two that are there already
+		err := s.write(ctx, "create index", func(ctx context.Context) error {
+			_, err := s.letters.Indexes().CreateOne(ctx, mongo.IndexModel{Keys: bson.D{{Key: field, Value: 1}}})
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (s *Store) createUsernameIndex(ctx context.Context, o *options.IndexOptionsBuilder) error {

@@ -91,7 +91,7 @@ func New(uri, database, collection string, o Options) (*Store, error) {
 	}
 	db := client.Database(database)
 	o = o.withDefaults()
-	return &Store{
+	s := &Store{
 		client:     client,
 		users:      db.Collection(collection),
 		tombstones: db.Collection(collection + "_tombstones"),
@@ -99,7 +99,11 @@ func New(uri, database, collection string, o Options) (*Store, error) {
 		state:      db.Collection(collection + "_sync_state"),
 		metrics:    newMetrics(o.Registerer),
 		o:          o,
-	}, nil
+	}
+	if o.Registerer != nil {
+		o.Registerer.MustRegister(&lettersWaiting{count: s.countWaiting})
+	}
+	return s, nil
 }
 
 // Close disconnects. Calls that are under way fail.
@@ -125,7 +129,7 @@ func (s *Store) Setup(ctx context.Context) error {
 	// One caller does it for all that wait, and not with its own context, which may end before theirs.
 	done := s.setup.DoChan("", func() (any, error) {
 		ctx := context.WithoutCancel(ctx)
-		for _, do := range []func(context.Context) error{s.prepare, s.ensureUsernameIndex, s.ensureLetterIndex, s.ensureExpiry} {
+		for _, do := range []func(context.Context) error{s.prepare, s.ensureUsernameIndex, s.ensureLetterIndexes, s.ensureExpiry} {
 			if err := do(ctx); err != nil {
 				return nil, err
 			}
