@@ -16,6 +16,8 @@ const (
 	KeyRunID    = "run_id"
 	KeyAttempt  = "attempt" // from 0
 	KeyRequest  = "request_id"
+	KeyTraceID  = "trace_id"
+	KeySpanID   = "span_id"
 	KeyStack    = "stack" // of a panic: functions and lines, no values
 	KeyPort     = "port"
 	KeyCommit   = "commit" // that the binary was built from

@@ -8,6 +8,7 @@ import (
 
 	"github.com/inngest/inngestgo"
 	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/trace"
 )
 
 // DevServerURL is where the Inngest Dev Server listens unless told otherwise.
@@ -39,6 +40,8 @@ type Options struct {
 	Logger *slog.Logger
 	// Registerer gets the metrics. Default: none.
 	Registerer prometheus.Registerer
+	// Tracer gets a span for each run. Default: none.
+	Tracer trace.Tracer
 }
 
 func (o Options) withDefaults() Options {

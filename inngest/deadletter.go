@@ -83,6 +83,8 @@ func (f *Functions) keepDeadLetter(ctx context.Context, in inngestgo.Input[given
 	defer cancel()
 	d := in.Event.Data
 	id, replay := clerk.Replay(d.Event.ID)
+	ctx, span := f.startSpan(ctx, KeepDeadLetters, id)
+	defer span.End()
 	letter := clerk.DeadLetter{
 		Event:    clerk.Event{ID: id, Name: d.Event.Name, Data: d.Event.Data, TS: d.Event.TS},
 		Replay:   replay,
@@ -111,6 +113,8 @@ func (f *Functions) sweep(ctx context.Context, _ inngestgo.Input[map[string]any]
 	start := time.Now()
 	ctx, cancel := context.WithTimeoutCause(ctx, f.o.RunTimeout, ErrRunTimeout)
 	defer cancel()
+	ctx, span := f.startSpan(ctx, SweepExpired, "")
+	defer span.End()
 	n, err := f.users.Sweep(ctx)
 	f.metrics.ran(SweepExpired, outcomeLabel(err), time.Since(start))
 	if err != nil {

@@ -11,6 +11,7 @@ import (
 	"github.com/inngest/inngest/pkg/enums"
 	"github.com/inngest/inngestgo"
 	sdkerrors "github.com/inngest/inngestgo/errors"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/glowup-app/clerksync/clerk"
 )
@@ -125,6 +126,8 @@ func (f *Functions) run(
 		start := time.Now()
 		ctx, cancel := context.WithTimeoutCause(ctx, f.o.RunTimeout, ErrRunTimeout)
 		defer cancel()
+		ctx, span := f.startSpan(ctx, id, eventID(in.Event))
+		defer span.End()
 		var outcome clerk.Outcome
 		err := ErrWrongEvent
 		if in.Event.Name == event || in.Event.Name == invokedByHand {
@@ -198,6 +201,9 @@ func (f *Functions) observe(
 	// A replay comes when somebody sends it: that says nothing of how fast the sync is.
 	if _, replay := clerk.Replay(eventID(in.Event)); replay == 0 && changed(out) {
 		f.metrics.applied(in.Event.Timestamp, time.Now())
+	}
+	if span := trace.SpanFromContext(ctx); span.IsRecording() {
+		describe(span, in, label, err)
 	}
 	attrs := []slog.Attr{
 		slog.String(clerk.KeyFunction, id),

@@ -15,6 +15,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo"
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 	"go.mongodb.org/mongo-driver/v2/mongo/writeconcern"
+	"go.opentelemetry.io/otel/trace"
 	"golang.org/x/sync/singleflight"
 )
 
@@ -28,6 +29,8 @@ type Options struct {
 	Logger *slog.Logger
 	// Registerer gets the metrics. Default: none.
 	Registerer prometheus.Registerer
+	// Tracer gets a span for each command of a call that is traced. Default: none.
+	Tracer trace.Tracer
 }
 
 func (o Options) withDefaults() Options {
@@ -82,6 +85,9 @@ func New(uri, database, collection string, o Options) (*Store, error) {
 		ApplyURI(uri). // what the operator says about the above wins
 		// Not a setting: a write that a failover can undo would be an event lost.
 		SetWriteConcern(writeconcern.Majority())
+	if o.Tracer != nil {
+		opts.SetMonitor(newCommandSpans(o.Tracer))
+	}
 	if opts.Validate() != nil {
 		return nil, CheckURI(uri)
 	}

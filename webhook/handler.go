@@ -13,6 +13,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/glowup-app/clerksync/clerk"
 )
@@ -43,6 +44,8 @@ type Options struct {
 	Logger *slog.Logger
 	// Registerer gets the metrics. Default: none.
 	Registerer prometheus.Registerer
+	// Tracer gets a span for each verified webhook. Default: none.
+	Tracer trace.Tracer
 }
 
 func (o Options) withDefaults() Options {
@@ -160,7 +163,8 @@ func (d delivery) level() slog.Level {
 // Handle answers POST /api/webhooks/clerk.
 func (h *Handler) Handle(c echo.Context) error {
 	start := time.Now()
-	d := h.deliver(c)
+	d := h.deliver(c, start)
+	h.endSpan(c, d)
 	h.metrics.delivered(d, time.Since(start))
 	h.log(c, d, time.Since(start))
 	if d.refused == nil {
@@ -173,7 +177,7 @@ func (h *Handler) Handle(c echo.Context) error {
 }
 
 // deliver takes the steps of the contract, in its order: limit, verify, parse, hand over.
-func (h *Handler) deliver(c echo.Context) delivery {
+func (h *Handler) deliver(c echo.Context, start time.Time) delivery {
 	r := c.Request()
 	// Before any refusal: net/http reads past up to 256 KiB of what we left unread before it answers.
 	if err := setReadDeadline(c, time.Now().Add(h.o.ReadTimeout)); err != nil {
@@ -200,15 +204,17 @@ func (h *Handler) deliver(c echo.Context) delivery {
 		return delivery{id: signed.id(), refused: unverified, cause: err}
 	}
 	h.metrics.verified.SetToCurrentTime()
+	h.startSpan(c, signed.id(), start)
+	ctx := c.Request().Context()
 	envelope, err := clerk.ParseEnvelope(body)
 	if err != nil {
 		return delivery{id: signed.id(), refused: malformed, cause: err}
 	}
 	d := delivery{id: signed.id(), event: envelope.Event(signed.id(), time.Now())}
-	if h.o.Logger.Enabled(r.Context(), slog.LevelDebug) {
+	if h.o.Logger.Enabled(ctx, slog.LevelDebug) {
 		d.userID = d.event.UserID()
 	}
-	d.refused, d.cause = h.handOver(r.Context(), d.event, b)
+	d.refused, d.cause = h.handOver(ctx, d.event, b)
 	return d
 }
 

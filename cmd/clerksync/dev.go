@@ -144,7 +144,7 @@ func (d *dev) run(ctx context.Context) (err error) {
 		})
 	}
 	d.cfg.Inngest.BaseURL = d.cliURL()
-	server, err := newServer(d.cfg, d.logger())
+	server, err := newServer(ctx, d.cfg, d.logger())
 	if err != nil {
 		return err
 	}

@@ -1,13 +1,17 @@
 package main
 
 import (
+	"context"
 	"io"
 	"log/slog"
 	"os"
 	"time"
 
 	"github.com/lmittmann/tint"
+	"go.opentelemetry.io/otel/trace"
 	"golang.org/x/term"
+
+	"github.com/glowup-app/clerksync/clerk"
 )
 
 // newLogger logs to w: as format says, and where it says nothing as text on a terminal, else as JSON.
@@ -31,3 +35,22 @@ func isTerminal(w io.Writer) bool {
 	f, ok := w.(*os.File)
 	return ok && term.IsTerminal(int(f.Fd()))
 }
+
+// traceLog adds to a line the trace and the span that it belongs to.
+type traceLog struct{ slog.Handler }
+
+// Handle is the Handler's.
+func (l traceLog) Handle(ctx context.Context, r slog.Record) error {
+	if span := trace.SpanContextFromContext(ctx); span.IsValid() {
+		r.AddAttrs(slog.String(clerk.KeyTraceID, span.TraceID().String()), slog.String(clerk.KeySpanID, span.SpanID().String()))
+	}
+	return l.Handler.Handle(ctx, r)
+}
+
+// WithAttrs keeps the addition on a derived logger.
+func (l traceLog) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return traceLog{l.Handler.WithAttrs(attrs)}
+}
+
+// WithGroup keeps it, too.
+func (l traceLog) WithGroup(name string) slog.Handler { return traceLog{l.Handler.WithGroup(name)} }

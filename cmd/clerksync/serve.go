@@ -52,7 +52,7 @@ func (a *app) serve(ctx context.Context) error {
 	// After the first signal the default comes back, so that a second one ends the process at once.
 	context.AfterFunc(ctx, stop)
 
-	s, err := newServer(cfg, log)
+	s, err := newServer(ctx, cfg, log)
 	if err != nil {
 		return err
 	}

@@ -12,6 +12,8 @@ import (
 	"github.com/cenkalti/backoff/v5"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/trace"
 	"golang.org/x/net/netutil"
 	"golang.org/x/sync/errgroup"
 
@@ -29,30 +31,39 @@ type server struct {
 	http    *http.Server
 	metrics *prometheus.Registry
 	log     *slog.Logger
+	traces  *sdktrace.TracerProvider // nil: tracing is off
 
 	setUp    atomic.Bool // the database was reached and prepared
 	stopping atomic.Bool
 }
 
 // newServer wires the parts; it connects to nothing.
-func newServer(cfg config.Config, log *slog.Logger) (*server, error) {
-	s := &server{metrics: prometheus.NewRegistry(), log: log}
+func newServer(ctx context.Context, cfg config.Config, log *slog.Logger) (*server, error) {
+	traces, err := newTracing(ctx, log)
+	if err != nil {
+		return nil, err
+	}
+	var tracer trace.Tracer
+	if traces != nil {
+		tracer, log = traces.Tracer("github.com/glowup-app/clerksync"), slog.New(traceLog{log.Handler()})
+	}
+	s := &server{metrics: prometheus.NewRegistry(), log: log, traces: traces}
 	s.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 
-	var err error
 	s.store, err = store.New(cfg.DatabaseURI.Reveal(), cfg.DatabaseName, cfg.UsersCollection,
-		store.Options{DeadLetterRetention: cfg.DeadLetterRetention, Logger: log, Registerer: s.metrics})
+		store.Options{DeadLetterRetention: cfg.DeadLetterRetention, Logger: log, Registerer: s.metrics, Tracer: tracer})
 	if err != nil {
 		return nil, err
 	}
 	o := inngestOptions(cfg)
-	o.Logger, o.Registerer = log, s.metrics
+	o.Logger, o.Registerer, o.Tracer = log, s.metrics, tracer
 	s.sender = inngest.NewSender(o)
 	functions, err := inngest.NewFunctions(s.store, o)
 	if err != nil {
 		return nil, err
 	}
-	bridge, err := webhook.New(reveal(cfg.WebhookSecrets), received{s.sender, log}, webhook.Options{Logger: log, Registerer: s.metrics})
+	bridge, err := webhook.New(reveal(cfg.WebhookSecrets), received{s.sender, log},
+		webhook.Options{Logger: log, Registerer: s.metrics, Tracer: tracer})
 	if err != nil {
 		return nil, err
 	}
@@ -147,13 +158,18 @@ func (s *server) run(ctx context.Context, listener net.Listener) error {
 	return err
 }
 
-// close leaves the database and Inngest, in a time of its own.
+// close leaves the database, Inngest and the traces' collector, in a time of its own.
 func (s *server) close(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
 	defer cancel()
 	s.sender.Close()
 	if err := s.store.Close(ctx); err != nil {
 		s.log.LogAttrs(ctx, slog.LevelWarn, "the database connection was cut off", slog.String(clerk.KeyError, err.Error()))
+	}
+	if s.traces != nil { // last, so that a collector that hangs takes no time from the others
+		if err := s.traces.Shutdown(ctx); err != nil {
+			s.log.LogAttrs(ctx, slog.LevelWarn, "the last traces were not exported", slog.String(clerk.KeyError, exportError(err)))
+		}
 	}
 }
 
