@@ -79,6 +79,11 @@ bench: ## benchmarks and a comparison of whole processes, into docs, in 12 minut
 	$(tool) benchstat $(BASE) "$$out"; \
 	bin/bench/bench -bin bin/bench -go "$$out" $(BENCH_FLAGS)
 
+.PHONY: alerts
+alerts: ## deploy/prometheus and deploy/grafana, by Prometheus' own parser and engine
+	go vet -C tools/alerts .
+	go test -C tools/alerts .
+
 .PHONY: lint
 lint: ## linters with and without the dev command, vet, format, shell scripts
 	go vet ./...

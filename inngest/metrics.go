@@ -19,7 +19,7 @@ var latency = []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60
 
 func newMetrics(reg prometheus.Registerer) metrics {
 	f := promauto.With(reg)
-	return metrics{
+	m := metrics{
 		runs: f.NewCounterVec(prometheus.CounterOpts{
 			Name: "clerksync_function_runs_total",
 			Help: "Runs by function and outcome (error: will be retried, failed: will not).",
@@ -37,6 +37,12 @@ func newMetrics(reg prometheus.Registerer) metrics {
 			Help: "Dead letters kept, by the function that gave up.",
 		}, []string{"function"}),
 	}
+	// From 0 on, or Prometheus would not see the first as an increase.
+	for _, function := range []string{SyncUser, UpdateUser, DeleteUser} {
+		m.duration.WithLabelValues(function)
+		m.deadLetters.WithLabelValues(function)
+	}
+	return m
 }
 
 func (m metrics) ran(function, outcome string, took time.Duration) {

@@ -103,6 +103,8 @@ func TestImports(t *testing.T) {
 		module + "cmd/":                  {},
 		module + "test":                  {},
 		"github.com/prometheus/":         {"webhook", "inngest", "store", "cmd/clerksync"},
+		"go.opentelemetry.io/":           {"webhook", "inngest", "store", "cmd/clerksync"},
+		"go.opentelemetry.io/otel/sdk":   {"cmd/clerksync"}, // the others know its interfaces only
 		"github.com/cenkalti/backoff/":   {"clerk", "reconcile", "inngest", "cmd/clerksync"},
 		"github.com/lmittmann/tint":      {"cmd/clerksync"},
 		"golang.org/x/net/netutil":       {"cmd/clerksync"},
@@ -153,15 +155,8 @@ func TestDocsNameEveryMetric(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var inCode, inDocs []string
-	for _, s := range sources(t) {
-		if s.isTest() {
-			continue
-		}
-		for _, m := range regexp.MustCompile(`"(clerksync_[a-z_]+)"`).FindAllStringSubmatch(s.text, -1) {
-			inCode = append(inCode, m[1])
-		}
-	}
+	inCode := inCode(t)
+	var inDocs []string
 	for _, m := range regexp.MustCompile("(?m)^\\| `(clerksync_[a-z_]+)` \\|").FindAllStringSubmatch(string(doc), -1) {
 		inDocs = append(inDocs, m[1])
 	}
@@ -169,6 +164,68 @@ func TestDocsNameEveryMetric(t *testing.T) {
 	slices.Sort(inDocs)
 	if d := cmp.Diff(inCode, inDocs); d != "" {
 		t.Errorf("metrics in the code and in docs/operations.md (-code +docs)\n%s", d)
+	}
+}
+
+// inCode are the names of our metrics.
+func inCode(t *testing.T) []string {
+	t.Helper()
+	var names []string
+	for _, s := range sources(t) {
+		if s.isTest() {
+			continue
+		}
+		for _, m := range regexp.MustCompile(`"(clerksync_[a-z_]+)"`).FindAllStringSubmatch(s.text, -1) {
+			names = append(names, m[1])
+		}
+	}
+	return names
+}
+
+// An alert on a metric that nobody exports never fires, and says so to no one.
+func TestAlertsAndDashboardNameMetricsThatAreThere(t *testing.T) {
+	t.Parallel()
+	known := inCode(t)
+	for _, path := range []string{"../deploy/prometheus/alerts.yml", "../deploy/grafana/clerksync.json"} {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		named := regexp.MustCompile(`clerksync_[a-z_]+`).FindAllString(string(text), -1)
+		if len(named) == 0 {
+			t.Errorf("%s: want metrics, found none", path)
+		}
+		for _, name := range named {
+			of := regexp.MustCompile(`_(bucket|count|sum)$`).ReplaceAllString(name, "") // a histogram's
+			if !slices.Contains(known, name) && !slices.Contains(known, of) {
+				t.Errorf("%s names %s, which is not in the code", path, name)
+			}
+		}
+	}
+}
+
+func TestDocsSayWhatToDoForEachAlert(t *testing.T) {
+	t.Parallel()
+	var texts [2]string
+	for i, path := range []string{"../deploy/prometheus/alerts.yml", "../docs/operations.md"} {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		texts[i] = string(text)
+	}
+	var alerts, sections []string
+	for _, m := range regexp.MustCompile(`(?m)^ +- alert: (\w+)$`).FindAllStringSubmatch(texts[0], -1) {
+		alerts = append(alerts, m[1])
+	}
+	for _, m := range regexp.MustCompile(`(?m)^### (Clerksync\w+)\n\n\w`).FindAllStringSubmatch(texts[1], -1) {
+		sections = append(sections, m[1])
+	}
+	if len(alerts) == 0 {
+		t.Error("want alerts, found none")
+	}
+	if d := cmp.Diff(alerts, sections); d != "" {
+		t.Errorf("alerts, and sections of docs/operations.md, in one order (-alerts +docs)\n%s", d)
 	}
 }
 
