@@ -19,13 +19,20 @@ import (
 	"time"
 )
 
-// deadline is how long a test waits for anything: far more than it takes, since machines are slow at times.
-const deadline = 60 * time.Second
+// deadline is how long a test waits for anything: far more than it takes, since machines are slow at times, and slower with the
+// larger numbers of make soak.
+var deadline = time.Duration(scaled(1)) * time.Minute
 
 // waitFor asks again and again until ok says yes; what names the condition in the failure.
 func waitFor(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), deadline)
+	waitUpTo(t, deadline, what, ok)
+}
+
+// waitUpTo is waitFor for what takes long.
+func waitUpTo(t *testing.T, most time.Duration, what string, ok func() bool) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), most)
 	defer cancel()
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
@@ -33,7 +40,7 @@ func waitFor(t *testing.T, what string, ok func() bool) {
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			t.Fatalf("waited %v for %s", deadline, what)
+			t.Fatalf("waited %v for %s", most, what)
 		}
 	}
 }
