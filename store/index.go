@@ -12,34 +12,21 @@ import (
 
 // index is what the server says of an index, as far as it matters here.
 type index struct {
-	Name    string   `bson:"name"`
-	Key     bson.D   `bson:"key"`
-	Unique  bool     `bson:"unique"`
-	Partial bson.Raw `bson:"partialFilterExpression"`
+	Name        string   `bson:"name"`
+	Key         bson.D   `bson:"key"`
+	Unique      bool     `bson:"unique"`
+	Partial     bson.Raw `bson:"partialFilterExpression"`
+	ExpireAfter *int64   `bson:"expireAfterSeconds"`
 }
 
 // ensureUsernameIndex makes the unique index on username unless there is one, such as Mongoose's.
 func (s *Store) ensureUsernameIndex(ctx context.Context) error {
-	var all []index
-	err := s.call(ctx, "list indexes", func(ctx context.Context) error {
-		cursor, err := s.users.Indexes().List(ctx)
-		if err != nil {
-			return err
-		}
-		return cursor.All(ctx, &all)
-	})
-	if err != nil && !isServerError(err, namespaceNotFound) {
+	all, err := s.indexes(ctx, s.users)
+	if err != nil {
 		return err
 	}
-	for _, i := range all {
-		if len(i.Key) != 1 || i.Key[0].Key != fieldUsername {
-			continue
-		}
-		if i.Unique && i.Partial == nil {
-			return nil
-		}
-		return fmt.Errorf("%w: %q on %s of %s must be unique and without a partial filter: drop it, clerksync makes its own",
-			ErrIncompatibleIndex, i.Name, fieldUsername, s.users.Name())
+	if found, err := s.usernameIndex(all); found || err != nil {
+		return err
 	}
 	// Sparse: the application's own documents may have no username yet.
 	err = s.createUsernameIndex(ctx, options.Index().SetUnique(true).SetSparse(true))
@@ -54,9 +41,21 @@ func (s *Store) ensureUsernameIndex(ctx context.Context) error {
 	return err
 }
 
-// ensureLetterIndexes is for the delete of a user, which looks for the user's letters, and for counting those that wait.
+// usernameIndex says whether there is one that will do.
+func (s *Store) usernameIndex(all []index) (bool, error) {
+	i := on(all, fieldUsername)
+	if i != nil && (!i.Unique || i.Partial != nil) {
+		return false, fmt.Errorf("%w: %q on %s of %s must be unique and without a partial filter: drop it, clerksync makes its own",
+			ErrIncompatibleIndex, i.Name, fieldUsername, s.users.Name())
+	}
+	return i != nil, nil
+}
+
+// letterIndexes are for the delete of a user, which looks for the user's letters, and for counting those that wait.
+var letterIndexes = []string{"user_id", "state"}
+
 func (s *Store) ensureLetterIndexes(ctx context.Context) error {
-	for _, field := range []string{"user_id", "state"} { // one by one: FerretDB 1 refuses two that are there already
+	for _, field := range letterIndexes { // one by one: FerretDB 1 refuses two that are there already
 		err := s.write(ctx, "create index", func(ctx context.Context) error {
 			_, err := s.letters.Indexes().CreateOne(ctx, mongo.IndexModel{Keys: bson.D{{Key: field, Value: 1}}})
 			return err

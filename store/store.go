@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo"
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 	"go.mongodb.org/mongo-driver/v2/mongo/writeconcern"
@@ -51,6 +50,8 @@ type Store struct {
 	state      *mongo.Collection // of our own work
 	metrics    metrics
 	o          Options
+
+	writeConcern *writeconcern.WriteConcern // the client's
 
 	setup     singleflight.Group
 	isSetUp   atomic.Bool
@@ -105,6 +106,8 @@ func New(uri, database, collection string, o Options) (*Store, error) {
 		state:      db.Collection(collection + "_sync_state"),
 		metrics:    newMetrics(o.Registerer),
 		o:          o,
+
+		writeConcern: opts.WriteConcern,
 	}
 	if o.Registerer != nil {
 		o.Registerer.MustRegister(&lettersWaiting{count: s.countWaiting})
@@ -154,11 +157,7 @@ func (s *Store) Setup(ctx context.Context) error {
 // prepare finds out whether single-document updates are atomic. FerretDB 1 reads, changes and writes a document
 // in separate steps, so there our own writes take turns, and only one process may write.
 func (s *Store) prepare(ctx context.Context) error {
-	var info bson.Raw
-	err := s.call(ctx, "read server version", func(ctx context.Context) (err error) {
-		info, err = s.client.Database("admin").RunCommand(ctx, bson.D{{Key: "buildInfo", Value: 1}}).Raw()
-		return err
-	})
+	info, err := s.ask(ctx, "read server version", "buildInfo")
 	if err != nil {
 		return err
 	}
