@@ -287,3 +287,17 @@ func TestAPI(t *testing.T) {
 		t.Errorf("want an error about a stranger's 404, got %v and %v", gone, err)
 	}
 }
+
+func TestNewest(t *testing.T) {
+	t.Parallel()
+	c, api := startClerk(t, clerk.APIOptions{})
+	if at, err := api.Newest(t.Context()); !at.IsZero() || err != nil {
+		t.Errorf("nobody: want no time, got %v and %v", at, err)
+	}
+	c.Put(clerktest.User{ID: "user_1", CreatedAt: 2000, UpdatedAt: 9000})
+	c.Put(clerktest.User{ID: "user_2", CreatedAt: 3000, UpdatedAt: 3000})
+	c.Put(clerktest.User{ID: "user_3", CreatedAt: 1000, UpdatedAt: 1000})
+	if at, err := api.Newest(t.Context()); at.UnixMilli() != 3000 || err != nil {
+		t.Errorf("want 3000, got %d and %v", at.UnixMilli(), err)
+	}
+}

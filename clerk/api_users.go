@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"regexp"
 	"strconv"
+	"time"
 )
 
 // MaxPage is how many users Clerk lists at once:
@@ -204,4 +205,18 @@ func (a *API) Instance(ctx context.Context) (Instance, error) {
 		return Instance{}, fmt.Errorf("get instance: %w", err)
 	}
 	return i, nil
+}
+
+// Newest is when the newest user was made, or the zero time where there is nobody.
+func (a *API) Newest(ctx context.Context) (time.Time, error) {
+	var users []struct {
+		CreatedAt int64 `json:"created_at"`
+	}
+	if err := a.call(ctx, "/users", url.Values{"limit": {"1"}, "order_by": {"-created_at"}}, &users); err != nil {
+		return time.Time{}, fmt.Errorf("list newest user: %w", err)
+	}
+	if len(users) == 0 {
+		return time.Time{}, nil
+	}
+	return time.UnixMilli(users[0].CreatedAt), nil
 }

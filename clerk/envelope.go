@@ -86,6 +86,9 @@ const (
 	UserDeleted = "clerk/user.deleted"
 )
 
+// Probe is the event that `clerksync doctor` makes. It is nobody's, and no function is for it.
+const Probe = "clerk/clerksync.probe"
+
 const (
 	namePrefix = "clerk/"
 	// maxAhead is how far in the future a timestamp is still a clock that runs ahead and not a broken one.
