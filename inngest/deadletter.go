@@ -74,6 +74,7 @@ func (f *Functions) registerDeadLetters() error {
 	if _, err := inngestgo.CreateFunction(f.client, opts, inngestgo.CronTrigger("17 3 * * *"), f.sweep); err != nil {
 		return fmt.Errorf("register %s: %w", SweepExpired, err)
 	}
+	f.ids = append(f.ids, KeepDeadLetters, SweepExpired)
 	return nil
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"github.com/inngest/inngest/pkg/enums"
@@ -56,7 +57,11 @@ type Functions struct {
 	users   Users
 	metrics metrics
 	o       Options
+	ids     []string
 }
+
+// IDs are those of the functions.
+func (f *Functions) IDs() []string { return slices.Clone(f.ids) }
 
 // NewFunctions registers the functions; it does not connect.
 func NewFunctions(users Users, o Options) (*Functions, error) {
@@ -79,6 +84,7 @@ func NewFunctions(users Users, o Options) (*Functions, error) {
 		if err != nil {
 			return nil, fmt.Errorf("register %s: %w", fn.id, err)
 		}
+		f.ids = append(f.ids, fn.id)
 	}
 	if err := f.registerDeadLetters(); err != nil {
 		return nil, err
