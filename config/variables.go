@@ -123,7 +123,7 @@ func Variables() []Variable {
 		},
 		{
 			Name: "CLERK_SECRET_KEY", Example: "sk_test_0123456789",
-			Meaning:  "Key of Clerk's Backend API, for backfill and reconcile only. Needed with RECONCILE_CRON.",
+			Meaning:  "Key of Clerk's Backend API, for backfill, reconcile and doctor only. Needed with RECONCILE_CRON.",
 			Want:     "the secret key from Clerk's dashboard, which begins with sk_",
 			required: func(c *Config) bool { return c.ReconcileCron != "" },
 			set:      func(c *Config, v string) bool { return matches(&c.ClerkSecretKey, v, clerkKey) },

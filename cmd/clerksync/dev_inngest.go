@@ -92,15 +92,6 @@ func devServerEnviron(environ []string) []string {
 		"EXPERIMENTAL_KEY_QUEUES_ENABLE=true")
 }
 
-func environment(environ []string, name string) string {
-	for _, kv := range slices.Backward(environ) {
-		if value, ok := strings.CutPrefix(kv, name+"="); ok {
-			return value
-		}
-	}
-	return ""
-}
-
 const devServerLog = "inngest.log"
 
 // runDevServer returns when ctx is done and the Dev Server has stopped, or with an error when it ended by itself.

@@ -19,8 +19,7 @@ type screen struct {
 }
 
 func newScreen(w io.Writer, environ []string) *screen {
-	// https://no-color.org
-	return &screen{w: w, colours: isTerminal(w) && environment(environ, "NO_COLOR") == "" && environment(environ, "TERM") != "dumb"}
+	return &screen{w: w, colours: wantsColours(w, environ)}
 }
 
 // Write writes whole lines.

@@ -5,6 +5,8 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/lmittmann/tint"
@@ -54,3 +56,18 @@ func (l traceLog) WithAttrs(attrs []slog.Attr) slog.Handler {
 
 // WithGroup keeps it, too.
 func (l traceLog) WithGroup(name string) slog.Handler { return traceLog{l.Handler.WithGroup(name)} }
+
+// wantsColours says whether colours may be written to w.
+func wantsColours(w io.Writer, environ []string) bool {
+	// https://no-color.org
+	return isTerminal(w) && environment(environ, "NO_COLOR") == "" && environment(environ, "TERM") != "dumb"
+}
+
+func environment(environ []string, name string) string {
+	for _, kv := range slices.Backward(environ) {
+		if value, ok := strings.CutPrefix(kv, name+"="); ok {
+			return value
+		}
+	}
+	return ""
+}

@@ -67,7 +67,8 @@ func run(ctx context.Context, args, environ []string, stdin io.Reader, stdout, s
 // commands are those that every build has; the build tag nodev leaves dev, and with it the embedded database,
 // out of the image.
 func (a *app) commands() []*cli.Command {
-	all := append(a.devCommands(), a.serveCommand(), a.triggerCommand(), a.dlqCommand(), a.backfillCommand(), a.reconcileCommand(), a.versionCommand(), a.healthcheckCommand())
+	all := append(a.devCommands(), a.serveCommand(), a.triggerCommand(), a.dlqCommand(), a.backfillCommand(), a.reconcileCommand(), a.doctorCommand(),
+		a.versionCommand(), a.healthcheckCommand())
 	for _, c := range all {
 		if c.OnUsageError == nil {
 			c.OnUsageError = usageError

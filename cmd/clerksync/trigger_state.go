@@ -25,7 +25,7 @@ const (
 
 func statePath(name string) string { return filepath.Join(stateDir, name) }
 
-// devState is what a running `clerksync dev` tells `clerksync trigger` and `clerksync dlq`.
+// devState is what a running `clerksync dev` tells the other commands.
 type devState struct {
 	WebhookURL    string `json:"webhook_url"`
 	WebhookSecret string `json:"webhook_secret"`
