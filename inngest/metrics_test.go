@@ -52,6 +52,10 @@ func TestSyncLatency(t *testing.T) {
 			t.Errorf("%s (-want +got)\n%s", tt.name, d)
 		}
 	}
+	// 2 minutes, 20 hours, and nothing for the one that came before its time.
+	if want, got := (2*time.Minute + 20*time.Hour).Seconds(), latencySum(t, metrics); got < want || got > want+60 {
+		t.Errorf("sum of the latencies: want %v, got %v", want, got)
+	}
 	problems, err := testutil.GatherAndLint(metrics)
 	if err != nil || len(problems) > 0 {
 		t.Errorf("want metrics as Prometheus likes them, got %v, error %v", problems, err)
@@ -77,4 +81,18 @@ func latencies(t *testing.T, metrics *prometheus.Registry) map[float64]uint64 {
 		}
 	}
 	return n
+}
+
+func latencySum(t *testing.T, metrics *prometheus.Registry) (sum float64) {
+	t.Helper()
+	families, err := metrics.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		if f.GetName() == "clerksync_sync_latency_seconds" {
+			sum = f.GetMetric()[0].GetHistogram().GetSampleSum()
+		}
+	}
+	return sum
 }
