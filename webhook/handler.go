@@ -203,14 +203,17 @@ func (h *Handler) deliver(c echo.Context, start time.Time) delivery {
 	if err := h.verifier.verify(body, signed); err != nil {
 		return delivery{id: signed.id(), refused: unverified, cause: err}
 	}
-	h.metrics.verified.SetToCurrentTime()
 	h.startSpan(c, signed.id(), start)
 	ctx := c.Request().Context()
 	envelope, err := clerk.ParseEnvelope(body)
 	if err != nil {
+		h.metrics.verified.SetToCurrentTime()
 		return delivery{id: signed.id(), refused: malformed, cause: err}
 	}
 	d := delivery{id: signed.id(), event: envelope.Event(signed.id(), time.Now())}
+	if d.event.Name != clerk.Probe { // which is no sign of Clerk
+		h.metrics.verified.SetToCurrentTime()
+	}
 	if h.o.Logger.Enabled(ctx, slog.LevelDebug) {
 		d.userID = d.event.UserID()
 	}

@@ -31,6 +31,9 @@ func TestLastVerified(t *testing.T) {
 		<-time.After(time.Hour)
 		b.call(t, headers("svix-", foreign, "msg_1", body), body)
 		check("an unverified one later", first)
+		const probe = `{"type":"clerksync.probe","data":{}}`
+		b.call(t, signed("msg_1", probe), probe)
+		check("the doctor's probe", first)
 		b.call(t, signed("msg_1", `{}`), `{}`)
 		check("a verified one that is no envelope", time.Now().Unix())
 	})

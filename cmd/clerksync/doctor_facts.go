@@ -87,7 +87,8 @@ func (d *doctor) open() {
 		}
 	}
 	if cfg.ClerkSecretKey != "" {
-		d.clerk = clerk.NewAPI(cfg.ClerkSecretKey.Reveal(), clerk.APIOptions{URL: cfg.ClerkAPIURL, Timeout: checkTimeout, Patience: checkTimeout})
+		// Impatient, so that what went wrong is said before the check's own time is over.
+		d.clerk = clerk.NewAPI(cfg.ClerkSecretKey.Reveal(), clerk.APIOptions{URL: cfg.ClerkAPIURL, Timeout: checkTimeout, Patience: time.Second})
 	}
 }
 

@@ -178,8 +178,6 @@ func (d *doctor) checkSecret(f facts) (string, error) {
 		switch {
 		case r.err != nil:
 			return "", fmt.Errorf("%s: %w", which, r.err)
-		case r.status == http.StatusUnauthorized:
-			return "", fmt.Errorf("the server refuses what is signed with %s", which)
 		case r.status != http.StatusOK && r.status != http.StatusServiceUnavailable:
 			return "", fmt.Errorf("a webhook signed with %s was answered %d", which, r.status)
 		}
