@@ -214,7 +214,10 @@ func TestLoadTakes(t *testing.T) {
 
 func TestReconcileCron(t *testing.T) {
 	t.Parallel()
-	for _, value := range []string{"daily", "* * * *", "* * * * * *", "30 4 * * * ; rm", "@daily", "TZ=Europe/Paris"} {
+	for _, value := range []string{
+		"daily", "* * * *", "* * * * * *", "30 4 * * * ; rm", "@daily", "TZ=Europe/Paris", "TZ=", "TZ=Europe/Nowhere 30 4 * * *",
+		"30 25 * * *", "60 4 * * *", "30 4 * * MONDAY", "*/0 * * * *", "30 4 31 2 *",
+	} {
 		_, err := config.Load(env("CLERK_SECRET_KEY=sk_test_1", "RECONCILE_CRON="+value), "")
 		if got := faults(t, err); len(got) != 1 || got[0].Variable != "RECONCILE_CRON" || got[0].Missing {
 			t.Errorf("%s: want one fault of RECONCILE_CRON, got %+v", value, got)

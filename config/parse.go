@@ -10,11 +10,14 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	_ "time/tzdata" // for RECONCILE_CRON: the image is nothing but the program
 	"unicode/utf8"
+
+	"github.com/robfig/cron/v3"
 )
 
 var (
-	// cronSchedule is the form; what the fields may hold is Inngest's to judge.
+	// cronSchedule is the form that the parser expects: it panics at a zone without fields.
 	cronSchedule = regexp.MustCompile(`^(TZ=[A-Za-z0-9_+/-]+ )?[0-9A-Za-z*,/?-]+( [0-9A-Za-z*,/?#-]+){4}$`)
 
 	appID     = regexp.MustCompile(`^[A-Za-z0-9._-]{1,100}$`)
@@ -36,6 +39,15 @@ func number(dst *int, v string, least, most int) bool {
 func matches[S ~string](dst *S, v string, pattern *regexp.Regexp) bool {
 	*dst = S(v)
 	return pattern.MatchString(v)
+}
+
+// schedule reads it as Inngest does, with the same parser. A date that never comes is no schedule.
+func schedule(dst *string, v string) bool {
+	if !matches(dst, v, cronSchedule) {
+		return false
+	}
+	s, err := cron.NewParser(cron.Minute | cron.Hour | cron.Dom | cron.Month | cron.Dow).Parse(v)
+	return err == nil && !s.Next(time.Now()).IsZero()
 }
 
 func webhookSecrets(dst *[]Secret, v string) bool {

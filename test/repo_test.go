@@ -92,6 +92,7 @@ func TestImports(t *testing.T) {
 		"github.com/FerretDB/":           {"store/embedded"},
 		"github.com/clerk/":              {"clerk"},
 		"github.com/joho/godotenv":       {"config"},
+		"github.com/robfig/cron/":        {"config"},
 		"github.com/schollz/progressbar": {"cmd/clerksync"},
 		"github.com/urfave/cli/":         {"cmd/clerksync"},
 		"modernc.org/sqlite":             {"store/embedded"},
