@@ -118,6 +118,12 @@ type State struct {
 	Done      bool                 `json:"done"`
 }
 
+// looksAgain says what the next step does with the held documents. Each such look waits before it, so they gather, as many as one question to Clerk takes;
+// and the state stays small.
+func (st *State) looksAgain() bool {
+	return len(st.Held) >= clerk.MaxIDs || len(st.Held) > 0 && st.Listed
+}
+
 // Step does the next part: a page of Clerk's users, or documents, as many as the limit says (0: all that are left), or the second look at those
 // without user. The last one saves the result. A step may be repeated: the state is only changed when it succeeds.
 func (r *Reconciler) Step(ctx context.Context, st *State, limit int64) (err error) {
@@ -126,7 +132,7 @@ func (r *Reconciler) Step(ctx context.Context, st *State, limit int64) (err erro
 	switch {
 	case !st.Scanned:
 		err = r.stepUsers(ctx, &next)
-	case len(st.Held) > 0 && (st.Listed || limit > 0):
+	case st.looksAgain():
 		err = r.lookAgain(ctx, &next)
 	case !st.Listed:
 		err = r.stepDocuments(ctx, &next, limit)
@@ -137,7 +143,7 @@ func (r *Reconciler) Step(ctx context.Context, st *State, limit int64) (err erro
 	if err != nil {
 		return err
 	}
-	if len(next.Held) > 0 {
+	if next.looksAgain() {
 		next.Wait = r.o.Settle
 	}
 	*st = next

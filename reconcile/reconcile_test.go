@@ -330,3 +330,31 @@ func TestReconcileInSteps(t *testing.T) {
 		t.Errorf("want a step a page, got %d", steps)
 	}
 }
+
+// Each second look has its wait before it, so documents without user gather until they are a question's worth.
+func TestReconcileInStepsGathersTheAbsent(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.fill(260)
+	w.backfill(reconcile.BackfillOptions{})
+	for n := range 250 {
+		w.clerk.Delete(id(n))
+	}
+	r := reconcile.New(w.api, w.store, reconcile.Options{Settle: time.Minute})
+	var st reconcile.State
+	var held []int
+	for !st.Done {
+		if err := r.Step(t.Context(), &st, 50); err != nil {
+			t.Fatal(err)
+		}
+		if st.Wait > 0 {
+			held = append(held, len(st.Held))
+		}
+	}
+	if d := cmp.Diff([]int{100, 100, 50}, held); d != "" {
+		t.Errorf("documents held at each wait (-want +got)\n%s", d)
+	}
+	if want, got := int64(250), st.Result.Deleted; want != got {
+		t.Errorf("deleted: want %d, got %d", want, got)
+	}
+}
