@@ -24,4 +24,6 @@ const (
 	KeyBuild    = "build"  // the binary's version
 	KeyRetryIn  = "retry_in"
 	KeyDev      = "inngest_dev"
+	KeyUsers    = "users" // how many
+	KeyDrift    = "drift" // users that are not as Clerk says
 )

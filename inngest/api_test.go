@@ -47,13 +47,15 @@ func TestServing(t *testing.T) {
 
 func TestIDs(t *testing.T) {
 	t.Parallel()
-	f, err := NewFunctions(nil, Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	want := []string{SyncUser, UpdateUser, DeleteUser, KeepDeadLetters, SweepExpired}
-	if got := f.IDs(); !slices.Equal(want, got) {
-		t.Errorf("want %v, got %v", want, got)
+	want := []string{SyncUser, UpdateUser, DeleteUser, KeepDeadLetters, SweepExpired, ReconcileUsers}
+	for n, o := range map[int]Options{5: {}, 6: {Reconciler: pages(1)}} {
+		f, err := NewFunctions(nil, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := f.IDs(); !slices.Equal(want[:n], got) {
+			t.Errorf("want %v, got %v", want[:n], got)
+		}
 	}
 }
 

@@ -34,6 +34,10 @@ type Options struct {
 	Retries int
 	// Concurrency bounds the runs of each function at once, over all users. 0: Inngest's plan decides.
 	Concurrency int
+	// Reconciler compares all users with Clerk's, on request. Default: none, and then there is no such function.
+	Reconciler Reconciler
+	// ReconcileCron is a schedule for it: five fields, and a time zone where it is not UTC. Default: none.
+	ReconcileCron string
 	// RunTimeout bounds one run. Default 30 s, the time that a pod usually has to end.
 	RunTimeout time.Duration
 	// Logger gets one line per run. Default: none.

@@ -51,7 +51,7 @@ var (
 	ErrPanic = errors.New("run panicked")
 )
 
-// Functions are the three typed functions, and those for what they give up, behind Inngest's serve handler.
+// Functions are the three typed functions, those for what they give up, and the reconcile, behind Inngest's serve handler.
 type Functions struct {
 	client  inngestgo.Client
 	users   Users
@@ -87,6 +87,9 @@ func NewFunctions(users Users, o Options) (*Functions, error) {
 		f.ids = append(f.ids, fn.id)
 	}
 	if err := f.registerDeadLetters(); err != nil {
+		return nil, err
+	}
+	if err := f.registerReconcile(); err != nil {
 		return nil, err
 	}
 	return f, nil
@@ -156,10 +159,7 @@ func (f *Functions) do(
 ) (outcome clerk.Outcome, err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			// The panic's value may quote the event, so only its type is kept.
-			f.o.Logger.LogAttrs(ctx, slog.LevelError, "function panicked",
-				slog.String(clerk.KeyReason, fmt.Sprintf("%T", p)), slog.String(clerk.KeyStack, string(debug.Stack())))
-			outcome, err = "", ErrPanic
+			outcome, err = "", f.panicked(ctx, p)
 		}
 	}()
 	u := e.Data.user
@@ -179,6 +179,13 @@ func (f *Functions) do(
 		return "", fmt.Errorf("sync %s: %w", u.ID, err)
 	}
 	return outcome, nil
+}
+
+// panicked logs a panic. Its value may quote the event, so only its type is kept.
+func (f *Functions) panicked(ctx context.Context, p any) error {
+	f.o.Logger.LogAttrs(ctx, slog.LevelError, "function panicked",
+		slog.String(clerk.KeyReason, fmt.Sprintf("%T", p)), slog.String(clerk.KeyStack, string(debug.Stack())))
+	return ErrPanic
 }
 
 // permanent says that no retry can help. It is the only place that decides this: everything else is retried.

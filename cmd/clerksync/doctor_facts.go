@@ -81,6 +81,9 @@ func (d *doctor) open() {
 	keys := cfg.Inngest.Dev || cfg.Inngest.SigningKey != ""
 	if keys && !d.faulty("INNGEST_DEV", "INNGEST_BASE_URL", "INNGEST_APP_ID", "INNGEST_SIGNING_KEY_FALLBACK") {
 		o := inngestOptions(cfg)
+		if cfg.ClerkSecretKey != "" {
+			o.Reconciler = scheduled{} // by which serve has a function more
+		}
 		d.inngest = inngest.NewAPI(o, d.client)
 		if functions, err := inngest.NewFunctions(nil, o); err == nil { // it registers them with nobody
 			d.expected = functions.IDs()

@@ -33,7 +33,7 @@ func (a *app) reconcileCommand() *cli.Command {
 			&cli.BoolFlag{Name: "delete", Usage: "with --repair: also remove users whom Clerk does not know, each after Clerk was asked for them alone"},
 			&cli.Int64Flag{Name: "max-delete", Usage: "remove nobody when there are more than `N` to be removed (default: 1 % of the documents, at least 10)"},
 			&cli.BoolFlag{Name: "yes", Usage: "remove any number"},
-			&cli.DurationFlag{Name: "settle", Value: 30 * time.Second, Usage: "`TIME` that a change may take from Clerk to the database: what is younger is no drift"},
+			&cli.DurationFlag{Name: "settle", Value: settle, Usage: "`TIME` that a change may take from Clerk to the database: what is younger is no drift"},
 			&cli.BoolFlag{Name: "json", Usage: "print JSON: a line for each finding, and one for the summary"},
 		},
 		OnUsageError: calledWrongly,
@@ -137,27 +137,29 @@ func (f *findings) print(d reconcile.Drift) error {
 	return err
 }
 
-// summaryJSON is the last line of --json.
-type summaryJSON struct {
-	Summary struct {
-		At       time.Time `json:"at"`
-		Seconds  float64   `json:"seconds"`
-		Users    int64     `json:"users"`
-		Missing  int64     `json:"missing"`
-		Stale    int64     `json:"stale"`
-		Deleted  int64     `json:"deleted"`
-		Unknown  int64     `json:"unknown"`
-		Repaired int64     `json:"repaired"`
-	} `json:"summary"`
+// summary is a reconcile's result as programs read it.
+type summary struct {
+	At       time.Time `json:"at"`
+	Seconds  float64   `json:"seconds"`
+	Users    int64     `json:"users"`
+	Missing  int64     `json:"missing"`
+	Stale    int64     `json:"stale"`
+	Deleted  int64     `json:"deleted"`
+	Unknown  int64     `json:"unknown"`
+	Repaired int64     `json:"repaired"`
+	Drift    int64     `json:"drift"` // that is left
+}
+
+func summarize(r store.Reconciliation) summary {
+	return summary{
+		At: r.At.UTC(), Seconds: r.Took.Seconds(), Users: r.Users, Missing: r.Missing, Stale: r.Stale, Deleted: r.Deleted,
+		Unknown: r.Unknown, Repaired: r.Repaired, Drift: r.Drift(),
+	}
 }
 
 func (f *findings) summary(r store.Reconciliation) error {
 	if f.json {
-		var s summaryJSON
-		s.Summary.At, s.Summary.Seconds, s.Summary.Users = r.At.UTC(), r.Took.Seconds(), r.Users
-		s.Summary.Missing, s.Summary.Stale, s.Summary.Deleted = r.Missing, r.Stale, r.Deleted
-		s.Summary.Unknown, s.Summary.Repaired = r.Unknown, r.Repaired
-		return json.NewEncoder(f.a.stdout).Encode(s)
+		return json.NewEncoder(f.a.stdout).Encode(map[string]summary{"summary": summarize(r)})
 	}
 	_, err := fmt.Fprintf(f.a.stdout, "%d users: missing %d, stale %d, deleted in Clerk %d; repaired %d; unknown documents %d (%s)\n",
 		r.Users, r.Missing, r.Stale, r.Deleted, r.Repaired, r.Unknown, r.Took.Round(100*time.Millisecond))

@@ -101,7 +101,11 @@ func (s *server) answerReady(c echo.Context) error {
 		notReady["startup"] = "has not finished: the log says why"
 	}
 	if len(notReady) == 0 {
-		return c.JSON(http.StatusOK, map[string]any{"ready": true})
+		answer := map[string]any{"ready": true}
+		if last, ok := s.last.read(ctx); ok {
+			answer["last_reconcile"] = summarize(last) // drift is no reason to send requests elsewhere
+		}
+		return c.JSON(http.StatusOK, answer)
 	}
 	var parts []string
 	for part, state := range notReady {

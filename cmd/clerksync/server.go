@@ -32,6 +32,7 @@ type server struct {
 	metrics *prometheus.Registry
 	log     *slog.Logger
 	traces  *sdktrace.TracerProvider // nil: tracing is off
+	last    *lastReconcile
 
 	setUp    atomic.Bool // the database was reached and prepared
 	stopping atomic.Bool
@@ -55,8 +56,13 @@ func newServer(ctx context.Context, cfg config.Config, log *slog.Logger) (*serve
 	if err != nil {
 		return nil, err
 	}
+	s.last = &lastReconcile{load: s.store.LastReconciliation, log: log}
+	s.metrics.MustRegister(s.last)
 	o := inngestOptions(cfg)
 	o.Logger, o.Registerer, o.Tracer = log, s.metrics, tracer
+	if cfg.ClerkSecretKey != "" {
+		o.Reconciler = newScheduled(cfg, s.store, log)
+	}
 	s.sender = inngest.NewSender(o)
 	functions, err := inngest.NewFunctions(s.store, o)
 	if err != nil {
@@ -107,6 +113,7 @@ func inngestOptions(cfg config.Config) inngest.Options {
 		PublicURL:          cfg.PublicURL,
 		Retries:            cfg.FunctionRetries,
 		Concurrency:        cfg.FunctionConcurrency,
+		ReconcileCron:      cfg.ReconcileCron,
 	}
 }
 
