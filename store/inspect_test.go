@@ -127,9 +127,9 @@ func TestMissingIndexes(t *testing.T) {
 		t.Fatal(err)
 	}
 	if server.Expires() {
-		want("without letters", "must be unique", "no index on user_id", "no TTL index on failed_at")
+		want("without letters", "must be unique", "no index on user_id", "no index on state", "no TTL index on failed_at")
 	} else {
-		want("without letters", "must be unique", "no index on user_id")
+		want("without letters", "must be unique", "no index on user_id", "no index on state")
 	}
 }
 

@@ -115,7 +115,7 @@ func (w *world) contents() string {
 
 // notInDev are the checks that a world of the Dev Server has nothing to show for.
 func notInDev(more map[string]string) map[string]string {
-	all := map[string]string{"signing key": "skip", "drift": "skip", "last webhook": "skip"}
+	all := map[string]string{"signing key": "skip", "drift": "skip"}
 	maps.Copy(all, more)
 	return all
 }
@@ -137,7 +137,7 @@ func TestDoctor(t *testing.T) {
 	w.doctor("CLERK_WEBHOOK_SECRET=", "FUNCTION_RETRIES=many").want(t, "faults in the configuration", notInDev(map[string]string{
 		"configuration": "fail", "webhook secret": "skip", "hand-over": "skip",
 	}))
-	w.doctor("CLERK_SECRET_KEY=sk_live_other").want(t, "another key of Clerk's", notInDev(map[string]string{"clerk": "fail"}))
+	w.doctor("CLERK_SECRET_KEY=sk_live_other").want(t, "another key of Clerk's", notInDev(map[string]string{"clerk": "fail", "last webhook": "skip"}))
 	w.doctor("INNGEST_APP_ID=other-app").want(t, "another app", notInDev(map[string]string{
 		"app": "fail", "functions": "skip", "mode": "fail",
 	}))
@@ -167,7 +167,7 @@ func TestDoctor(t *testing.T) {
 	w.doctor().want(t, "nothing at all", notInDev(map[string]string{
 		"inngest": "fail", "app": "skip", "functions": "skip",
 		"database": "fail", "indexes": "skip", "write concern": "skip", "dead letters": "skip",
-		"server": "fail", "unsigned webhook": "skip", "webhook secret": "skip", "hand-over": "skip", "mode": "skip",
+		"server": "fail", "unsigned webhook": "skip", "webhook secret": "skip", "hand-over": "skip", "mode": "skip", "last webhook": "skip",
 	}))
 }
 
@@ -229,6 +229,7 @@ func TestDoctorInCloudMode(t *testing.T) {
 		w.startDatabase("127.0.0.1:" + freePort(t))
 	})
 	w.startCloud("key")
+	w.app.listens(w.appURL+"/readyz", http.StatusOK)
 	usual := func(more map[string]string) map[string]string {
 		// The embedded database is not for production.
 		all := map[string]string{"database": "fail", "drift": "skip", "last webhook": "skip", "clerk": "skip"}

@@ -117,7 +117,7 @@ func TestScheduledReconcile(t *testing.T) {
 	t.Parallel()
 	const users = 1200 // three pages
 	c := newClerk(t, users)
-	w := newWorld(t, withClerk(c))
+	w := newWorld(t, withClerk(c), ownDatabase(t))
 	w.command("backfill")
 	changed := clerkUser(3)
 	changed.FirstName, changed.UpdatedAt = "Bo", changed.UpdatedAt+1

@@ -193,7 +193,11 @@ func TestDevModeSaysSo(t *testing.T) {
 		t.Errorf("want %+v, got %+v", want, got)
 	}
 	for want, w := range map[bool]*world{true: w, false: newCloud(t).world} {
-		started := w.app.find(func(l line) bool { return l.str("msg") == "server started" })
+		var started line
+		waitFor(t, "the server's first lines", func() bool {
+			started = w.app.find(func(l line) bool { return l.str("msg") == "server started" })
+			return started != nil
+		})
 		if got := started["inngest_dev"]; want != got {
 			t.Errorf("inngest_dev in the log: want %t, got %v", want, got)
 		}

@@ -70,7 +70,7 @@ func newWard(t *testing.T) *ward {
 		},
 		"GET /readyz":       answer(200, `{"ready":true}`),
 		"GET /metrics":      answer(200, lastVerified(time.Minute)),
-		"GET /api/inngest":  answer(200, serves("cloud", "glowup-app", 5, inngest.SDKVersion)),
+		"GET /api/inngest":  answer(200, serves("cloud", "glowup-app", 6, inngest.SDKVersion)),
 		"POST /api/inngest": answer(401, `{"error":"not signed"}`),
 		"GET /v2/health":    answer(200, `{}`),
 		"GET /v2/apps/glowup-app": func(rw http.ResponseWriter, r *http.Request) {
@@ -80,7 +80,7 @@ func newWard(t *testing.T) *ward {
 			}
 			answer(200, `{"data":{"latestSync":{"status":"success","url":"https://sync.example.com/api/inngest"}}}`)(rw, r)
 		},
-		"GET /v2/apps/glowup-app/functions": answer(200, functionList(inngest.SyncUser, inngest.UpdateUser, inngest.DeleteUser, inngest.KeepDeadLetters, inngest.SweepExpired)),
+		"GET /v2/apps/glowup-app/functions": answer(200, functionList(inngest.SyncUser, inngest.UpdateUser, inngest.DeleteUser, inngest.KeepDeadLetters, inngest.SweepExpired, inngest.ReconcileUsers)),
 	}
 	return w
 }
@@ -199,17 +199,17 @@ func TestDoctorFindsWhatIsIll(t *testing.T) {
 		{name: "the last sync went wrong", at: "GET /v2/apps/glowup-app", answer: answer(200, "{\"data\":{\"latestSync\":{\"error\":\"un\\u001b[2Jreachable\"}}}"), check: "app", state: fail, detail: "went wrong: un [2Jreachable", remedy: "sync"},
 		{name: "the app is synced elsewhere", environ: []string{"PUBLIC_URL=https://other.example.com"}, check: "app", state: fail, detail: "at sync.example.com, and PUBLIC_URL is other.example.com", remedy: "sync"},
 		{name: "it is not said where", at: "GET /v2/apps/glowup-app", answer: answer(200, `{"data":{}}`), check: "app", state: skip, detail: "where it finds"},
-		{name: "a function is missing", at: "GET /v2/apps/glowup-app/functions", answer: answer(200, functionList(inngest.SyncUser, inngest.UpdateUser, inngest.KeepDeadLetters, inngest.SweepExpired)), check: "functions", state: fail, detail: "not registered: delete-user-with-clerk", remedy: "sync"},
+		{name: "a function is missing", at: "GET /v2/apps/glowup-app/functions", answer: answer(200, functionList(inngest.SyncUser, inngest.UpdateUser, inngest.KeepDeadLetters, inngest.SweepExpired, inngest.ReconcileUsers)), check: "functions", state: fail, detail: "not registered: delete-user-with-clerk", remedy: "sync"},
 		{name: "there are none", at: "GET /v2/apps/glowup-app/functions", answer: answer(200, `{"metadata":{}}`), check: "functions", state: fail, detail: "not registered: sync-user-from-clerk, update", remedy: "sync"},
-		{name: "a function is left from before", at: "GET /v2/apps/glowup-app/functions", answer: answer(200, functionList(inngest.SyncUser, inngest.UpdateUser, inngest.DeleteUser, inngest.KeepDeadLetters, inngest.SweepExpired, "old")), check: "functions", state: fail, detail: "not of this build: old", remedy: "sync"},
-		{name: "a function is paused", at: "GET /v2/apps/glowup-app/functions", answer: answer(200, strings.Replace(functionList(inngest.SyncUser, inngest.UpdateUser, inngest.DeleteUser, inngest.KeepDeadLetters, inngest.SweepExpired), `{"id"`, `{"isPaused":true,"id"`, 1)), check: "functions", state: fail, detail: "paused: sync-user-from-clerk", remedy: "resume"},
+		{name: "a function is left from before", at: "GET /v2/apps/glowup-app/functions", answer: answer(200, functionList(inngest.SyncUser, inngest.UpdateUser, inngest.DeleteUser, inngest.KeepDeadLetters, inngest.SweepExpired, inngest.ReconcileUsers, "old")), check: "functions", state: fail, detail: "not of this build: old", remedy: "sync"},
+		{name: "a function is paused", at: "GET /v2/apps/glowup-app/functions", answer: answer(200, strings.Replace(functionList(inngest.SyncUser, inngest.UpdateUser, inngest.DeleteUser, inngest.KeepDeadLetters, inngest.SweepExpired, inngest.ReconcileUsers), `{"id"`, `{"isPaused":true,"id"`, 1)), check: "functions", state: fail, detail: "paused: sync-user-from-clerk", remedy: "resume"},
 		{name: "a function acts on the probe", at: "GET /v2/apps/glowup-app/functions", answer: answer(200, strings.Replace(functionList(inngest.SyncUser), "user.created", "*", 1)), check: "functions", state: fail, detail: "acts on clerk/clerksync.probe", remedy: "trigger"},
-		{name: "the server is in dev mode", at: "GET /api/inngest", answer: answer(200, serves("dev", "glowup-app", 5, inngest.SDKVersion)), check: "mode", state: fail, detail: "the server is in dev mode", remedy: "INNGEST_"},
-		{name: "the server takes what nobody signed", at: "GET /api/inngest", answer: answer(200, serves("dev", "glowup-app", 5, inngest.SDKVersion)), check: "signing key", state: fail, detail: "takes what nobody signed", remedy: "INNGEST_DEV"},
+		{name: "the server is in dev mode", at: "GET /api/inngest", answer: answer(200, serves("dev", "glowup-app", 6, inngest.SDKVersion)), check: "mode", state: fail, detail: "the server is in dev mode", remedy: "INNGEST_"},
+		{name: "the server takes what nobody signed", at: "GET /api/inngest", answer: answer(200, serves("dev", "glowup-app", 6, inngest.SDKVersion)), check: "signing key", state: fail, detail: "takes what nobody signed", remedy: "INNGEST_DEV"},
 		{name: "the server has another signing key", at: "GET /api/inngest", answer: answer(401, ""), check: "mode", state: fail, detail: "another one, or its clock", remedy: "INNGEST_"},
-		{name: "the server is another app", at: "GET /api/inngest", answer: answer(200, serves("cloud", "other", 5, inngest.SDKVersion)), check: "mode", state: fail, detail: "the app other, not glowup-app", remedy: "INNGEST_"},
-		{name: "the server has another number of functions", at: "GET /api/inngest", answer: answer(200, serves("cloud", "glowup-app", 4, inngest.SDKVersion)), check: "mode", state: fail, detail: "4 functions, not 5", remedy: "build"},
-		{name: "the server is of another build", at: "GET /api/inngest", answer: answer(200, serves("cloud", "glowup-app", 5, "0.1.0")), check: "versions", state: fail, detail: "the server has inngestgo 0.1.0", remedy: "build"},
+		{name: "the server is another app", at: "GET /api/inngest", answer: answer(200, serves("cloud", "other", 6, inngest.SDKVersion)), check: "mode", state: fail, detail: "the app other, not glowup-app", remedy: "INNGEST_"},
+		{name: "the server has another number of functions", at: "GET /api/inngest", answer: answer(200, serves("cloud", "glowup-app", 5, inngest.SDKVersion)), check: "mode", state: fail, detail: "5 functions, not 6", remedy: "build"},
+		{name: "the server is of another build", at: "GET /api/inngest", answer: answer(200, serves("cloud", "glowup-app", 6, "0.1.0")), check: "versions", state: fail, detail: "the server has inngestgo 0.1.0", remedy: "build"},
 		{name: "an unsigned invocation is taken", at: "POST /api/inngest", answer: answer(206, ""), check: "signing key", state: fail, detail: "answered 206", remedy: "write any user"},
 		{name: "no database is named", environ: []string{"DATABASE_URI="}, check: "database", state: skip, detail: "not configured"},
 		{name: "the database is away", environ: []string{"DATABASE_URI=mongodb://user:canary@127.0.0.1:1/x?serverSelectionTimeoutMS=50"}, check: "database", state: fail, detail: "read server version", remedy: "DATABASE_URI"},
@@ -276,7 +276,7 @@ func TestDoctorSeesDeadLettersAndDrift(t *testing.T) {
 func TestDoctorAsksNoServerInDevModeToRun(t *testing.T) {
 	t.Parallel()
 	w := newWard(t)
-	w.answers["GET /api/inngest"] = answer(200, serves("dev", "glowup-app", 5, inngest.SDKVersion))
+	w.answers["GET /api/inngest"] = answer(200, serves("dev", "glowup-app", 6, inngest.SDKVersion))
 	w.examine(t)
 	w.examine(t, "INNGEST_DEV="+w.inngest.URL)
 	w.mu.Lock()
