@@ -164,6 +164,9 @@ func TestAlertsFire(t *testing.T) {
 		{"a run in twenty is tried again", func(w map[string]string) {
 			w[`clerksync_function_runs_total{instance="a",function="update-user-from-clerk",outcome="error"}`] = "0+0.1" + flat
 		}, nil},
+		{"a reconcile can't reach Clerk", func(w map[string]string) {
+			w[`clerksync_function_runs_total{instance="a",function="reconcile-users",outcome="error"}`] = "0+9" + flat
+		}, nil},
 		{"a tenth of the users comes late", func(w map[string]string) {
 			set(w, "0+0.9"+flat, "latency", `le="1"`)
 			set(w, "0+0.9"+flat, "latency", `le="60"`)
@@ -180,6 +183,12 @@ func TestAlertsFire(t *testing.T) {
 			set(w, "7+0"+flat, "dead_letters_total", `instance="a"`)
 			w["clerksync_dead_letters_waiting"] = "1+0" + flat
 		}, []string{"ClerksyncDeadLettersWaiting"}},
+		{"a reconcile found drift", func(w map[string]string) {
+			w[`clerksync_reconcile_drift_users{instance="a"}`] = "0+0x2875 3+0x4"
+		}, []string{"ClerksyncDrift"}},
+		{"a reconcile repaired what it found", func(w map[string]string) {
+			w[`clerksync_reconcile_drift_users{instance="a"}`] = "3+0x2875 0+0x4"
+		}, nil},
 		{"one from before, replayed", func(w map[string]string) {
 			set(w, "7+0"+flat, "dead_letters_total", `instance="a"`)
 		}, nil},
