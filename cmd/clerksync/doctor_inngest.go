@@ -21,7 +21,7 @@ func (d *doctor) inngestChecks(f facts) []check {
 		{"functions", func(ctx context.Context) (string, error) { return d.checkFunctions(ctx, f) }, sync},
 		{
 			"mode", func(context.Context) (string, error) { return d.checkMode(f) },
-			"start the server and this command with the same INNGEST_ variables, and from the same build",
+			"start the server and this command with the same INNGEST_ variables and CLERK_SECRET_KEY, and from the same build",
 		},
 		{
 			"signing key", func(ctx context.Context) (string, error) { return d.checkSigningKey(ctx, f) },
