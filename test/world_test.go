@@ -125,7 +125,7 @@ func (w *world) startInngest() {
 	w.t.Helper()
 	port := w.devURL[strings.LastIndexByte(w.devURL, ':')+1:]
 	// Its key queues keep one user's waiting event from holding up everybody else's, as Inngest Cloud's do.
-	w.dev = start(w.t, []string{"EXPERIMENTAL_KEY_QUEUES_ENABLE=true"}, inngest, "dev", "--no-discovery", "--tick", "50", "--retry-interval", "1", "--host", "127.0.0.1",
+	w.dev = start(w.t, []string{"EXPERIMENTAL_KEY_QUEUES_ENABLE=true"}, inngest, "dev", "--no-discovery", "--no-poll", "--tick", "50", "--retry-interval", "1", "--host", "127.0.0.1",
 		"--port", port, "-u", w.appURL+"/api/inngest", "--connect-gateway-port", freePort(w.t),
 		"--connect-gateway-grpc-port", freePort(w.t), "--connect-executor-grpc-port", freePort(w.t))
 	w.dev.listens(w.devURL+"/health", http.StatusOK)
