@@ -134,6 +134,24 @@ func (w *world) startInngest() {
 	})
 }
 
+// register lets the program tell the Dev Server its functions anew. The Dev Server asks for them once: each time that it
+// asks again takes its time from others.
+func (w *world) register() {
+	w.t.Helper()
+	req, err := http.NewRequestWithContext(w.t.Context(), http.MethodPut, w.appURL+"/api/inngest", http.NoBody)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	resp, err := client.Do(req)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	resp.Body.Close()
+	if want, got := http.StatusOK, resp.StatusCode; want != got {
+		w.t.Errorf("register: want status %d, got %d", want, got)
+	}
+}
+
 // askInngest is the Dev Server's answer to a GraphQL query, empty where there is none.
 func (w *world) askInngest(query string) string {
 	w.t.Helper()
