@@ -222,9 +222,13 @@ func (s *Store) Letter(ctx context.Context, id string) (Letter, error) {
 }
 
 // countWaiting says how many letters wait.
-func (s *Store) countWaiting(ctx context.Context) (n int64, err error) {
+func (s *Store) countWaiting(ctx context.Context) (int64, error) {
+	return s.countLetters(ctx, LetterFilter{State: Waiting}.bson())
+}
+
+func (s *Store) countLetters(ctx context.Context, filter bson.D) (n int64, err error) {
 	err = s.call(ctx, "count dead letters", func(ctx context.Context) (err error) {
-		n, err = s.letters.CountDocuments(ctx, LetterFilter{State: Waiting}.bson())
+		n, err = s.letters.CountDocuments(ctx, filter)
 		return err
 	})
 	return n, err

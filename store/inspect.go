@@ -169,13 +169,8 @@ func on(all []index, field string) *index {
 
 // WaitingLetters counts the dead letters that wait and still hold their event; the others are of deleted users, and there is
 // nothing to be done about them.
-func (s *Store) WaitingLetters(ctx context.Context) (n int64, err error) {
-	filter := append(LetterFilter{State: Waiting}.bson(), bson.E{Key: "data", Value: bson.D{{Key: "$exists", Value: true}}})
-	err = s.call(ctx, "count dead letters", func(ctx context.Context) (err error) {
-		n, err = s.letters.CountDocuments(ctx, filter)
-		return err
-	})
-	return n, err
+func (s *Store) WaitingLetters(ctx context.Context) (int64, error) {
+	return s.countLetters(ctx, append(LetterFilter{State: Waiting}.bson(), bson.E{Key: "data", Value: bson.D{{Key: "$exists", Value: true}}}))
 }
 
 func (s *Store) indexes(ctx context.Context, c *mongo.Collection) (all []index, err error) {
