@@ -61,6 +61,9 @@ const readID = "(api)"
 // event of that updated_at or a newer one has set stays as it is, so that reading a user who is copied already writes nothing.
 func (u User) Read() Change { return u.Change(u.Version(readID, 0)) }
 
+// ReadGone is the version of a delete that no event has told of: at that time, in Unix milliseconds, the Backend API did not know the user.
+func ReadGone(at int64) Version { return Version{At: at, TS: at, EventID: readID} }
+
 // After is the least version that is newer than has for what was read from the Backend API: for a field that holds something
 // else than Clerk says, although an event as new as that has set it. Every later event is newer still, by its updated_at.
 func (v Version) After(has Version) Version {

@@ -166,7 +166,7 @@ func (r *Reconciler) remove(ctx context.Context, d Drift) (Drift, error) {
 		d.Note = "Clerk has the user when asked for them alone"
 		return d, nil
 	}
-	if _, err := r.store.Delete(ctx, d.UserID, r.tombstoneVersion()); err != nil {
+	if _, err := r.store.Delete(ctx, d.UserID, clerk.ReadGone(r.now().UnixMilli())); err != nil {
 		return d, fmt.Errorf("remove %s: %w", d.UserID, err)
 	}
 	d.Repaired = true

@@ -267,9 +267,3 @@ func (r *Reconciler) found(result *store.Reconciliation, d Drift) {
 	}
 	r.o.Each(d)
 }
-
-// tombstoneVersion is that of a delete which no event has told of.
-func (r *Reconciler) tombstoneVersion() clerk.Version {
-	now := r.now().UnixMilli()
-	return clerk.Version{At: now, TS: now, EventID: "(api)"}
-}

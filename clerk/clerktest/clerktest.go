@@ -1,5 +1,5 @@
-// Package clerktest makes up what Clerk sends and serves, for tests and benchmarks: payloads of every size, and a stand-in for the Backend API, as much of it as clerksync reads, over users that may change
-// while they are read.
+// Package clerktest makes up what Clerk sends and serves, for tests and benchmarks: payloads of every size, and a stand-in for
+// Clerk's Backend API. That is as much of it as clerksync reads, over users that may change while they are read.
 //
 // It follows Clerk's description of the API, version 2026-05-12 (https://github.com/clerk/openapi-specs, bapi/2026-05-12.yml):
 // GET /users with limit (1 to 500, default 10), offset, order_by, created_at_after, created_at_before, starting_after (by
