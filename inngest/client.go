@@ -62,6 +62,8 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
+func (o Options) selfHosted() bool { return !o.Dev && o.BaseURL != "" }
+
 // client options name every setting: what is nil, inngestgo reads from the environment behind our back.
 func (o Options) client() inngestgo.ClientOpts {
 	c := inngestgo.ClientOpts{

@@ -36,7 +36,7 @@ var errNoRoom = errors.New("no room for another body")
 
 // Handler answers GET, POST and PUT on [Path]. In cloud mode it refuses what Inngest did not sign.
 func (f *Functions) Handler() http.Handler {
-	unsignedSync := false
+	unsignedSync := f.o.selfHosted() // guard lets none in that was not signed
 	opts := inngestgo.ServeOpts{EnableUnauthedSync: &unsignedSync}
 	if u := f.o.PublicURL; u != nil {
 		origin, path := u.Scheme+"://"+u.Host, strings.TrimSuffix(u.Path, "/")+Path
@@ -74,6 +74,11 @@ func (f *Functions) guard(next http.Handler) http.Handler {
 		case !f.o.Dev && !signer.signed(body, signature, time.Now()):
 			refuse(w, http.StatusUnauthorized, notSigned)
 		default:
+			if r.Method == http.MethodPut && f.o.selfHosted() {
+				// A self-hosted Inngest (v1.43) signs its request to sync, and reads nothing of the answer: it wants the functions at
+				// /fn/register. inngestgo brings them there when it is asked without a signature, and else puts them into the answer.
+				r.Header.Del(inngestgo.HeaderKeySignature)
+			}
 			r.Body = io.NopCloser(bytes.NewReader(body))
 			next.ServeHTTP(w, r)
 		}

@@ -1,7 +1,6 @@
 package test
 
 import (
-	"bytes"
 	"encoding/json"
 	"io"
 	"maps"
@@ -9,7 +8,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"go.mongodb.org/mongo-driver/v2/bson"
@@ -171,54 +169,63 @@ func TestDoctor(t *testing.T) {
 	}))
 }
 
-// startCloud starts an Inngest that wants its keys, as Inngest Cloud does.
-func (w *world) startCloud(eventKey string) {
+// startCloud starts a self-hosted Inngest, which wants its keys as Inngest Cloud does.
+func (w *world) startCloud(eventKey string, args ...string) {
 	w.t.Helper()
 	port := w.devURL[strings.LastIndexByte(w.devURL, ':')+1:]
-	w.dev = start(w.t, nil, inngest, "start", "--no-ui", "--tick", "50", "--host", "127.0.0.1", "--port", port,
+	w.dev = start(w.t, nil, inngest, append([]string{
+		"start", "--no-ui", "--tick", "50", "--host", "127.0.0.1", "--port", port,
 		"--event-key", eventKey, "--signing-key", strings.TrimPrefix(signingKey, "signkey-test-"), "--sqlite-dir", w.t.TempDir(),
-		"--connect-gateway-port", freePort(w.t), "--connect-gateway-grpc-port", freePort(w.t), "--connect-executor-grpc-port", freePort(w.t))
+		"--connect-gateway-port", freePort(w.t), "--connect-gateway-grpc-port", freePort(w.t), "--connect-executor-grpc-port", freePort(w.t),
+	}, args...)...)
 	w.dev.listens(w.devURL+"/health", http.StatusOK)
 }
 
-// sync does what Inngest Cloud does: it asks the server for its functions, and keeps them. A self-hosted Inngest asks, and
-// takes no notice of the answer.
-func (w *world) sync() {
+// startSynced is startCloud, of one that asks the server for its functions, and waits until it has them.
+func (w *world) startSynced(eventKey string) {
 	w.t.Helper()
-	call := func(method, url string, body any, key, value string) []byte {
-		raw, err := json.Marshal(body)
+	w.startCloud(eventKey, "-u", w.appURL+"/api/inngest")
+	waitFor(w.t, "the functions at the self-hosted Inngest", func() bool {
+		req, err := http.NewRequestWithContext(w.t.Context(), http.MethodGet, w.devURL+"/v2/apps/glowup-app/functions", nil)
 		if err != nil {
 			w.t.Fatal(err)
 		}
-		req, err := http.NewRequestWithContext(w.t.Context(), method, url, bytes.NewReader(raw))
-		if err != nil {
-			w.t.Fatal(err)
-		}
-		if value == "" {
-			value = sign(signingKey, time.Now(), raw)
-		}
-		req.Header.Set(key, value)
+		req.Header.Set("Authorization", "Bearer "+signingKey)
 		resp, err := client.Do(req)
 		if err != nil {
-			w.t.Fatal(err)
+			return false
 		}
 		defer resp.Body.Close()
 		text, err := io.ReadAll(resp.Body)
-		if err != nil || resp.StatusCode != http.StatusOK {
-			w.t.Fatalf("%s %s: status %d, error %v: %s", method, url, resp.StatusCode, err, text)
-		}
-		return text
+		return err == nil && strings.Contains(string(text), "delete-user-with-clerk")
+	})
+}
+
+// A self-hosted Inngest signs what it asks, as Inngest Cloud does, but wants to be told the functions at its own address.
+func TestSelfHostedInngest(t *testing.T) {
+	t.Parallel()
+	needInngest(t)
+	w := newWorld(t, withoutInngest, func(w *world) { inCloud(w.devURL)(w) })
+	w.startSynced("key")
+	id := newID("user")
+	w.do("created", "user.created", map[string]any{"id": id, "first_name": "Ann"})
+	w.do("deleted", "user.deleted", map[string]any{"id": id, "deleted": true})
+	if doc := w.doc(id); doc != nil {
+		t.Errorf("want no document, got %v", doc)
 	}
-	serve := w.appURL + "/api/inngest"
-	var app struct {
-		Functions json.RawMessage `json:"functions"`
+	// Who has no key makes the server tell nobody anything.
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPut, w.appURL+"/api/inngest", http.NoBody)
+	if err != nil {
+		t.Fatal(err)
 	}
-	if err := json.Unmarshal(call(http.MethodPut, serve, map[string]string{"url": serve}, "X-Inngest-Signature", ""), &app); err != nil {
-		w.t.Fatal(err)
+	resp, err := client.Do(req)
+	if err != nil {
+		t.Fatal(err)
 	}
-	call(http.MethodPost, w.devURL+"/fn/register", map[string]any{
-		"v": "1", "url": serve, "deployType": "ping", "sdk": "go:v0.16.0", "appName": "glowup-app", "functions": app.Functions,
-	}, "Authorization", "Bearer "+signingKey)
+	resp.Body.Close()
+	if want, got := http.StatusUnauthorized, resp.StatusCode; want != got {
+		t.Errorf("an unsigned request to sync: want status %d, got %d", want, got)
+	}
 }
 
 func TestDoctorInCloudMode(t *testing.T) {
@@ -237,7 +244,8 @@ func TestDoctorInCloudMode(t *testing.T) {
 		return all
 	}
 	w.doctor().want(t, "not synced", usual(map[string]string{"app": "fail", "functions": "skip"}))
-	w.sync()
+	w.dev.kill()
+	w.startSynced("key")
 	w.doctor().want(t, "well", usual(nil))
 	w.doctor("INNGEST_SIGNING_KEY=signkey-test-0000").want(t, "another signing key", usual(map[string]string{
 		"app": "fail", "functions": "skip", "mode": "fail",
@@ -248,8 +256,7 @@ func TestDoctorInCloudMode(t *testing.T) {
 	})
 
 	w.dev.kill()
-	w.startCloud("another-key")
-	w.sync()
+	w.startSynced("another-key")
 	w.doctor().want(t, "another event key", usual(map[string]string{"hand-over": "fail"}))
 
 	w.app.kill()
