@@ -78,6 +78,11 @@ bench: ## benchmarks and a comparison of whole processes, into docs, in 12 minut
 		./clerk ./webhook ./inngest ./store | tee "$$out"; \
 	$(tool) benchstat $(BASE) "$$out"; \
 	bin/bench/bench -bin bin/bench -go "$$out" $(BENCH_FLAGS)
+	go run ./docs/draw # docs/architecture.md quotes what was measured
+
+.PHONY: docs
+docs: ## the tables and pictures of docs/architecture.md (a changed Mermaid diagram needs npm and Chromium)
+	go run ./docs/draw
 
 .PHONY: alerts
 alerts: ## deploy/prometheus and deploy/grafana, by Prometheus' own parser and engine
