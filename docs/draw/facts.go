@@ -105,8 +105,8 @@ func (f facts) scaleTable() (string, error) {
 	b.WriteString("| what fills up | seen in | scale out at | by |\n|---|---|---|---|\n")
 	for _, row := range []struct{ wall, seen, at, by string }{
 		{
-			"runs on one core", "`process_cpu_seconds_total` of those who run functions",
-			"{share} of a core: {at} runs a second on each (of {wall})", "another `clerksync worker`, or `serve`",
+			"runs on one core", "`process_cpu_seconds_total` of what runs the functions: `serve`, or `worker`",
+			"{share} of a core: {at} runs a second on each (of {wall})", "another of those",
 		},
 		{
 			"webhooks on one core", "`process_cpu_seconds_total` of the bridges",

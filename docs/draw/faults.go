@@ -112,7 +112,7 @@ func (f facts) faults() []fault {
 			late: "as its queue is long", alert: runsMissing, beyond: "see Inngest's dashboard",
 		},
 		{
-			what: "Inngest does not reach the functions: down, wrong URL or signing key", keeps: "Inngest's retries", may: words(retried), late: words(run.longest()),
+			what: "Inngest does not reach the functions: down, wrong URL or signing key, no worker connected", keeps: "Inngest's retries", may: words(retried), late: words(run.longest()),
 			alert: runsMissing, beyond: dead + ". `keep-dead-letters`, which is not reached either, is tried until " + words(retried+keeping) +
 				"; after that only Inngest's dashboard knows the event, and `clerksync reconcile --repair` mends the user",
 		},
