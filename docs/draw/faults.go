@@ -92,16 +92,20 @@ func (f facts) faults() []fault {
 	const dead = "the event is a dead letter: `clerksync dlq replay`"
 	return []fault{
 		{
-			what: "The bridge is down, or nothing reaches it", keeps: "Svix", may: words(redelivered), late: words(webhook.longest()), alert: absent,
+			what: "The bridge is down", keeps: "Svix", may: words(redelivered), late: words(webhook.longest()), alert: absent,
 			beyond: resend + ". After " + words(svixDisables) + " of failures only, Svix disables the endpoint",
 		},
 		{
+			what: "Nothing reaches the bridge: DNS, TLS, the proxy", keeps: "Svix", may: words(redelivered), late: words(webhook.longest()), alert: silent,
+			beyond: "the same",
+		},
+		{
 			what: "Inngest does not take events: away, or the event key is wrong", keeps: "Svix", may: words(redelivered), late: words(webhook.longest()),
-			alert: handoverFailing, beyond: resend,
+			alert: handoverFailing, beyond: "the same",
 		},
 		{
 			what: "The signing secret is wrong, or the clock is off", keeps: "Svix", may: words(redelivered), late: words(webhook.longest()),
-			alert: unverified, beyond: resend,
+			alert: unverified, beyond: "the same",
 		},
 		{
 			what: "Clerk's endpoint is disabled, gone, or leads elsewhere", keeps: "nobody", may: words(0), late: "not by itself", alert: silent,
