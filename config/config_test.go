@@ -22,6 +22,9 @@ const (
 	secret2 = "whsec_c2Vjb25kIHNlY3JldCBvZiB0aGUgdGVzdA=="
 )
 
+// everything is what serve does.
+const everything = config.Bridge | config.Functions
+
 // env is the least that serve runs with, with more in front of it or in place of it: "NAME=value".
 func env(more ...string) []string {
 	all := map[string]string{
@@ -201,7 +204,7 @@ func TestLoadTakes(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			got, err := config.Load(env(tt.env...), "")
+			got, err := config.Load(env(tt.env...), "", everything)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -218,12 +221,12 @@ func TestReconcileCron(t *testing.T) {
 		"daily", "* * * *", "* * * * * *", "30 4 * * * ; rm", "@daily", "TZ=Europe/Paris", "TZ=", "TZ=Europe/Nowhere 30 4 * * *",
 		"30 25 * * *", "60 4 * * *", "30 4 * * MONDAY", "*/0 * * * *", "30 4 31 2 *",
 	} {
-		_, err := config.Load(env("CLERK_SECRET_KEY=sk_test_1", "RECONCILE_CRON="+value), "")
+		_, err := config.Load(env("CLERK_SECRET_KEY=sk_test_1", "RECONCILE_CRON="+value), "", everything)
 		if got := faults(t, err); len(got) != 1 || got[0].Variable != "RECONCILE_CRON" || got[0].Missing {
 			t.Errorf("%s: want one fault of RECONCILE_CRON, got %+v", value, got)
 		}
 	}
-	_, err := config.Load(env("RECONCILE_CRON=30 4 * * *"), "")
+	_, err := config.Load(env("RECONCILE_CRON=30 4 * * *"), "", everything)
 	if got := faults(t, err); len(got) != 1 || got[0].Variable != "CLERK_SECRET_KEY" || !got[0].Missing {
 		t.Errorf("want the secret key missing, got %+v", got)
 	}
@@ -270,7 +273,7 @@ func TestLoadRefuses(t *testing.T) {
 				default:
 					list = without(env(), name)
 				}
-				cfg, err := config.Load(append(list, name+"="+value), "")
+				cfg, err := config.Load(append(list, name+"="+value), "", everything)
 				if err == nil {
 					t.Fatal("want a fault, got none")
 				}
@@ -281,8 +284,8 @@ func TestLoadRefuses(t *testing.T) {
 				if d := cmp.Diff(config.Config{}, cfg); d != "" {
 					t.Errorf("config beside an error (-want +got)\n%s", d)
 				}
-				if _, err := config.LoadDev(append(list, name+"="+value), ""); err == nil {
-					t.Error("LoadDev: want a fault, got none")
+				if _, err := config.Load(append(list, name+"="+value), "", config.NoRole); err == nil {
+					t.Error("NoRole: want a fault, got none")
 				}
 			})
 		}
@@ -312,7 +315,7 @@ func TestLoadReportsEveryFaultAtOnce(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			_, err := config.Load(tt.env, "")
+			_, err := config.Load(tt.env, "", everything)
 			if err == nil {
 				t.Fatal("want an error, got none")
 			}
@@ -332,19 +335,19 @@ func TestLoadReportsEveryFaultAtOnce(t *testing.T) {
 			list = append(list, v.Name+"=\xff/$")
 			want = append(want, config.Fault{Variable: v.Name, Want: v.Want})
 		}
-		_, err := config.Load(list, "")
+		_, err := config.Load(list, "", everything)
 		if d := cmp.Diff(want, faults(t, err)); d != "" {
 			t.Errorf("faults (-want +got)\n%s", d)
 		}
 	})
 }
 
-func TestLoadDevRequiresNothing(t *testing.T) {
+func TestNoRoleRequiresNothing(t *testing.T) {
 	t.Parallel()
 	want := defaults(func(c *config.Config) {
 		c.WebhookSecrets, c.DatabaseURI, c.Inngest = nil, "", config.Inngest{AppID: "glowup-app"}
 	})
-	got, err := config.LoadDev(nil, "")
+	got, err := config.Load(nil, "", config.NoRole)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -387,7 +390,7 @@ func TestDotEnv(t *testing.T) {
 			if tt.want != nil {
 				edits = append(edits, tt.want)
 			}
-			got, err := config.Load(env(tt.env...), dotenv(t, tt.file))
+			got, err := config.Load(env(tt.env...), dotenv(t, tt.file), everything)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -399,7 +402,7 @@ func TestDotEnv(t *testing.T) {
 
 	t.Run("the first name counts in the file too", func(t *testing.T) {
 		t.Parallel()
-		got, err := config.Load(without(env(), "INNGEST_API_KEY"), dotenv(t, "INNGEST_EVENT_KEY=second\nINNGEST_API_KEY=first\n"))
+		got, err := config.Load(without(env(), "INNGEST_API_KEY"), dotenv(t, "INNGEST_EVENT_KEY=second\nINNGEST_API_KEY=first\n"), everything)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -410,7 +413,7 @@ func TestDotEnv(t *testing.T) {
 	t.Run("a password with a dollar sign, between single quotes", func(t *testing.T) {
 		t.Parallel()
 		const uri = "mongodb://sync:pa$WORD#1@db.example.com/app"
-		got, err := config.Load(without(env(), "DATABASE_URI"), dotenv(t, "DATABASE_URI='"+uri+"'\n"))
+		got, err := config.Load(without(env(), "DATABASE_URI"), dotenv(t, "DATABASE_URI='"+uri+"'\n"), everything)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -420,13 +423,13 @@ func TestDotEnv(t *testing.T) {
 	})
 	t.Run("no file", func(t *testing.T) {
 		t.Parallel()
-		if _, err := config.Load(env(), filepath.Join(t.TempDir(), ".env")); err != nil {
+		if _, err := config.Load(env(), filepath.Join(t.TempDir(), ".env"), everything); err != nil {
 			t.Errorf("want no error, got %v", err)
 		}
 	})
 	t.Run("its values are checked", func(t *testing.T) {
 		t.Parallel()
-		_, err := config.Load(env(), dotenv(t, "PORT=canary\nLOG_LEVEL=canary\n"))
+		_, err := config.Load(env(), dotenv(t, "PORT=canary\nLOG_LEVEL=canary\n"), everything)
 		if got := faults(t, err); len(got) != 2 {
 			t.Errorf("want 2 faults, got %+v", got)
 		}
@@ -446,7 +449,7 @@ func TestDotEnvThatCannotBeRead(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			path := dotenv(t, text)
-			_, err := config.Load(env(), path)
+			_, err := config.Load(env(), path, everything)
 			if err == nil {
 				t.Fatal("want an error, got none")
 			}
@@ -457,7 +460,7 @@ func TestDotEnvThatCannotBeRead(t *testing.T) {
 	}
 	t.Run("a folder", func(t *testing.T) {
 		t.Parallel()
-		if _, err := config.Load(env(), t.TempDir()); err == nil {
+		if _, err := config.Load(env(), t.TempDir(), everything); err == nil {
 			t.Error("want an error, got none")
 		}
 	})

@@ -16,7 +16,7 @@ func need(t *testing.T) map[string]string {
 	t.Helper()
 	required := map[string]string{}
 	for _, mode := range []struct{ env, word string }{{"INNGEST_DEV=0", "required in cloud mode"}, {"INNGEST_DEV=1", "required"}} {
-		_, err := config.Load([]string{mode.env}, "")
+		_, err := config.Load([]string{mode.env}, "", everything)
 		for _, f := range faults(t, err) {
 			required[f.Variable] = mode.word
 		}
@@ -46,12 +46,30 @@ func TestDocsListTheVariables(t *testing.T) {
 	}
 	var got []string
 	for line := range strings.Lines(read(t, "../docs/configuration.md")) {
-		if strings.HasPrefix(line, "| `") {
+		if strings.HasPrefix(line, "| `") && !strings.HasPrefix(line, "| `clerksync ") {
 			got = append(got, strings.TrimSpace(line))
 		}
 	}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Errorf("docs/configuration.md (-want +got)\n%s", d)
+	}
+}
+
+// A program apart needs less than serve, and docs/configuration.md lists what.
+func TestDocsListWhatEachProgramNeeds(t *testing.T) {
+	t.Parallel()
+	text := read(t, "../docs/configuration.md")
+	for name, roles := range map[string]config.Role{
+		"serve": everything, "serve --no-functions": config.Bridge, "worker": config.Functions,
+	} {
+		_, err := config.Load(nil, "", roles)
+		var needs []string
+		for _, f := range faults(t, err) {
+			needs = append(needs, "`"+f.Variable+"`")
+		}
+		if row := "| `clerksync " + name + "` | " + strings.Join(needs, ", ") + " |"; !strings.Contains(text, row) {
+			t.Errorf("docs/configuration.md: want a row\n%s", row)
+		}
 	}
 }
 
@@ -87,10 +105,10 @@ func TestDotEnvExampleListsTheVariables(t *testing.T) {
 
 func TestDotEnvExampleAsItIs(t *testing.T) {
 	t.Parallel()
-	if _, err := config.LoadDev(nil, "../.env.example"); err != nil {
+	if _, err := config.Load(nil, "../.env.example", config.NoRole); err != nil {
 		t.Errorf("dev: want no error, got %v", err)
 	}
-	_, err := config.Load(nil, "../.env.example")
+	_, err := config.Load(nil, "../.env.example", everything)
 	for _, f := range faults(t, err) {
 		if !f.Missing {
 			t.Errorf("serve: want only what is missing, got %s malformed", f.Variable)
@@ -114,10 +132,10 @@ func TestVariables(t *testing.T) {
 			}
 			// An example that is refused would be the worst of help.
 			for _, value := range []string{v.Example, v.Default} {
-				if _, err := config.Load(env("CLERK_SECRET_KEY=sk_test_1", v.Name+"="+value, "INNGEST_DEV=1"), ""); value != "" && err != nil {
+				if _, err := config.Load(env("CLERK_SECRET_KEY=sk_test_1", v.Name+"="+value, "INNGEST_DEV=1"), "", everything); value != "" && err != nil {
 					t.Errorf("%q: want it taken, got %v", value, err)
 				}
-				if _, err := config.Load(env("CLERK_SECRET_KEY=sk_test_1", v.Name+"="+value), ""); value != "" && err != nil {
+				if _, err := config.Load(env("CLERK_SECRET_KEY=sk_test_1", v.Name+"="+value), "", everything); value != "" && err != nil {
 					t.Errorf("%q: want it taken in cloud mode, got %v", value, err)
 				}
 			}

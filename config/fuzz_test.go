@@ -35,17 +35,17 @@ func FuzzLoad(f *testing.F) {
 			t.Fatal(err)
 		}
 		list := strings.Split(environ, "\n")
-		dev, devErr := config.LoadDev(list, path)
+		dev, devErr := config.Load(list, path, config.NoRole)
 		checkLoadError(t, devErr, path, want)
-		c, err := config.Load(list, path)
+		c, err := config.Load(list, path, everything)
 		checkLoadError(t, err, path, want)
 		if err != nil {
 			return
 		}
 		if d := cmp.Diff(c, dev); devErr != nil || d != "" {
-			t.Errorf("LoadDev takes what Load takes: error %v (-Load +LoadDev)\n%s", devErr, d)
+			t.Errorf("without a role, Load takes what it takes with all: error %v (-all +none)\n%s", devErr, d)
 		}
-		again, err := config.Load(list, path)
+		again, err := config.Load(list, path, everything)
 		if d := cmp.Diff(c, again); err != nil || d != "" {
 			t.Errorf("the second time: error %v (-first +second)\n%s", err, d)
 		}

@@ -13,14 +13,22 @@ import (
 // DotEnv is the file that is read beside the environment, in the working directory.
 const DotEnv = ".env"
 
-// Load reads the configuration of serve. environ is os.Environ's; dotenv is the path of a file of more
+// Role is a part of the work, which needs variables of its own.
+type Role uint
+
+const (
+	// Bridge takes webhooks and hands them to Inngest.
+	Bridge Role = 1 << iota
+	// Functions write users.
+	Functions
+
+	// NoRole requires nothing, for commands that make up what is missing, or ask for less.
+	NoRole Role = 0
+)
+
+// Load reads the configuration of a program with those roles. environ is os.Environ's; dotenv is the path of a file of more
 // variables, which need not exist and never overrides environ. Every fault is in the one [*Error].
-func Load(environ []string, dotenv string) (Config, error) { return load(environ, dotenv, true) }
-
-// LoadDev is Load for dev and trigger, which make up what is missing: nothing is required.
-func LoadDev(environ []string, dotenv string) (Config, error) { return load(environ, dotenv, false) }
-
-func load(environ []string, dotenv string, strict bool) (Config, error) {
+func Load(environ []string, dotenv string, roles Role) (Config, error) {
 	file, err := readDotEnv(dotenv)
 	if err != nil {
 		return Config{}, err
@@ -34,7 +42,7 @@ func load(environ []string, dotenv string, strict bool) (Config, error) {
 	var faults []Fault
 	for _, variable := range Variables() {
 		name, value := lookup(variable, process, file)
-		required := strict && variable.required != nil && variable.required(&c)
+		required := variable.required != nil && variable.required(&c, roles)
 		switch {
 		case value == "" && required:
 			faults = append(faults, Fault{Variable: variable.Name, Missing: true, Want: variable.Want})

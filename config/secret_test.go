@@ -64,7 +64,7 @@ func TestConfigHidesItsSecrets(t *testing.T) {
 			"INNGEST_SIGNING_KEY=signkey-prod-" + signing,
 			"INNGEST_SIGNING_KEY_FALLBACK=signkey-prod-" + fallback,
 			"CLERK_SECRET_KEY=sk_test_" + draw("Clerk's key"),
-		}, "")
+		}, "", everything)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -98,7 +98,7 @@ func TestErrorsHideEveryValue(t *testing.T) {
 				list = append(list, name+"="+prefix+around.Draw(t, "before")+canary+around.Draw(t, "after"))
 			}
 		}
-		_, err := config.Load(list, "")
+		_, err := config.Load(list, "", everything)
 		if err == nil {
 			t.Fatal("want an error, got none") // PORT, for one, is no number
 		}

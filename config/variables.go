@@ -10,12 +10,18 @@ type Variable struct {
 	Example string
 	Default string
 
-	required func(*Config) bool // nil: never; it sees the variables above it
+	required func(*Config, Role) bool // nil: never; it sees the variables above it
 	set      func(*Config, string) bool
 }
 
-func always(*Config) bool    { return true }
-func inCloud(c *Config) bool { return !c.Inngest.Dev }
+// always and inCloud are required by that role.
+func always(by Role) func(*Config, Role) bool {
+	return func(_ *Config, roles Role) bool { return roles&by != 0 }
+}
+
+func inCloud(by Role) func(*Config, Role) bool {
+	return func(c *Config, roles Role) bool { return roles&by != 0 && !c.Inngest.Dev }
+}
 
 // Variables is the table, in the order in which it is read: INNGEST_DEV comes before what it makes needless.
 func Variables() []Variable {
@@ -31,14 +37,14 @@ func Variables() []Variable {
 			Example:  "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
 			Meaning:  "Signing secret of the webhook endpoint, from Clerk's dashboard. Several, separated by commas, while it is rotated.",
 			Want:     "whsec_ and base64, as the endpoint's page in Clerk's dashboard shows it; several are separated by commas",
-			required: always,
+			required: always(Bridge),
 			set:      func(c *Config, v string) bool { return webhookSecrets(&c.WebhookSecrets, v) },
 		},
 		{
 			Name: "DATABASE_URI", Example: "mongodb://localhost:27017/glowup",
 			Meaning:  "MongoDB connection string. Its path names the database.",
 			Want:     "a MongoDB connection string, such as mongodb://localhost:27017/glowup or mongodb+srv://cluster.example.net/glowup",
-			required: always,
+			required: always(Functions),
 			set:      databaseURI,
 		},
 		{
@@ -75,14 +81,14 @@ func Variables() []Variable {
 			Name: "INNGEST_API_KEY", Aliases: []string{"INNGEST_EVENT_KEY"}, Example: "your-event-key",
 			Meaning:  "Inngest's event key. Needed in cloud mode.",
 			Want:     "the event key from Inngest's dashboard (needed in cloud mode; for the Dev Server set INNGEST_DEV=1 instead)",
-			required: inCloud,
+			required: inCloud(Bridge),
 			set:      func(c *Config, v string) bool { return matches(&c.Inngest.EventKey, v, eventKey) },
 		},
 		{
 			Name: "INNGEST_SIGNING_KEY", Example: "signkey-prod-0123456789abcdef",
 			Meaning:  "Inngest's signing key. Needed in cloud mode.",
 			Want:     "the signing key from Inngest's dashboard, such as signkey-prod-0123456789abcdef (needed in cloud mode)",
-			required: inCloud,
+			required: inCloud(Functions),
 			set:      func(c *Config, v string) bool { return signingKey(&c.Inngest.SigningKey, v) },
 		},
 		{
@@ -125,7 +131,7 @@ func Variables() []Variable {
 			Name: "CLERK_SECRET_KEY", Example: "sk_test_0123456789",
 			Meaning:  "Key of Clerk's Backend API, for backfill, reconcile and doctor only. Needed with RECONCILE_CRON.",
 			Want:     "the secret key from Clerk's dashboard, which begins with sk_",
-			required: func(c *Config) bool { return c.ReconcileCron != "" },
+			required: func(c *Config, roles Role) bool { return roles&Functions != 0 && c.ReconcileCron != "" },
 			set:      func(c *Config, v string) bool { return matches(&c.ClerkSecretKey, v, clerkKey) },
 		},
 		{

@@ -77,13 +77,17 @@ func (a *API) Time(ctx context.Context) (time.Time, error) {
 
 // App is the app, as Inngest has it since the last sync.
 type App struct {
-	Archived   bool `json:"isArchived"`
+	Archived   bool   `json:"isArchived"`
+	Method     string `json:"method"` // SERVE, CONNECT or API
 	LatestSync struct {
 		Status string `json:"status"` // may be empty, or success, duplicate, error, pending
 		Error  string `json:"error"`
 		URL    string `json:"url"`
 	} `json:"latestSync"`
 }
+
+// Workers says that the app's functions are those of workers.
+func (a App) Workers() bool { return a.Method == "CONNECT" }
 
 // App asks for the app. It returns [ErrNoApp] and [ErrSigningKey].
 func (a *API) App(ctx context.Context) (App, error) {

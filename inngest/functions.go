@@ -7,10 +7,12 @@ import (
 	"log/slog"
 	"runtime/debug"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/inngest/inngest/pkg/enums"
 	"github.com/inngest/inngestgo"
+	"github.com/inngest/inngestgo/connect"
 	sdkerrors "github.com/inngest/inngestgo/errors"
 	"go.opentelemetry.io/otel/trace"
 
@@ -47,17 +49,21 @@ var (
 	// ErrWrongEvent is an event that is not for the function. Inngest calls none with it, but its signature covers the body of
 	// an invocation and not the function's id in the URL: what was overheard could be sent to another function.
 	ErrWrongEvent = errors.New("the event is not for this function")
+	// errDisconnected is a worker's connection that inngestgo could not restore.
+	errDisconnected = errors.New("the connection to Inngest was lost")
 	// ErrPanic is a run that panicked, a defect of ours. It is retried; the log has the stack.
 	ErrPanic = errors.New("run panicked")
 )
 
-// Functions are the three typed functions, those for what they give up, and the reconcile, behind Inngest's serve handler.
+// Functions are the three typed functions, those for what they give up, and the reconcile: behind Inngest's serve handler, or in a worker.
 type Functions struct {
 	client  inngestgo.Client
 	users   Users
 	metrics metrics
 	o       Options
 	ids     []string
+
+	connection atomic.Pointer[connect.WorkerConnection] // nil: this is no worker, or it is not connected
 }
 
 // IDs are those of the functions.

@@ -228,6 +228,33 @@ func TestSelfHostedInngest(t *testing.T) {
 	}
 }
 
+func TestDoctorOfWorkers(t *testing.T) {
+	t.Parallel()
+	w := newApart(t)
+	usual := func(mode string) map[string]string {
+		all := map[string]string{"mode": mode, "signing key": "skip", "drift": "skip", "last webhook": "skip", "clerk": "skip"}
+		if mode == "" {
+			delete(all, "mode")
+		}
+		return all
+	}
+	w.startWorker()
+	w.awaitFunctions()
+	w.doctor("PUBLIC_URL=https://sync.example.com").want(t, "a bridge and a worker", usual(""))
+
+	w.app.kill()
+	w.apart = false
+	w.startApp()
+	w.app.listens(w.appURL+"/readyz", http.StatusOK)
+	w.doctor().want(t, "functions in both", usual("fail"))
+
+	w.register() // with the server's URL
+	w.app.kill()
+	w.apart = true
+	w.startApp()
+	w.doctor().want(t, "a bridge, and functions nowhere", usual("fail"))
+}
+
 func TestDoctorInCloudMode(t *testing.T) {
 	t.Parallel()
 	needInngest(t)

@@ -38,6 +38,7 @@ type world struct {
 	dbURI     string // with the database's name
 	users     *mongo.Collection
 	env       []string
+	apart     bool // serve takes webhooks only
 	stopDB    func()
 	noInngest bool
 }
@@ -115,7 +116,11 @@ func (w *world) connect() {
 func (w *world) startApp() {
 	w.t.Helper()
 	port := w.appURL[strings.LastIndexByte(w.appURL, ':')+1:]
-	w.app = start(w.t, append([]string{"PORT=" + port, "DATABASE_URI=" + w.dbURI}, w.env...), binary, "serve")
+	env, args := append([]string{"PORT=" + port}, w.env...), []string{"serve", "--no-functions"}
+	if !w.apart {
+		env, args = append([]string{"DATABASE_URI=" + w.dbURI}, env...), args[:1]
+	}
+	w.app = start(w.t, env, binary, args...)
 	w.apps = append(w.apps, w.app)
 	w.app.listens(w.appURL+"/healthz", http.StatusOK)
 }
@@ -123,12 +128,24 @@ func (w *world) startApp() {
 // startInngest starts the Dev Server, and waits until it knows the functions.
 func (w *world) startInngest() {
 	w.t.Helper()
+	w.startDevServer("-u", w.appURL+"/api/inngest")
+	w.awaitFunctions()
+}
+
+func (w *world) startDevServer(args ...string) {
+	w.t.Helper()
 	port := w.devURL[strings.LastIndexByte(w.devURL, ':')+1:]
-	// Its key queues keep one user's waiting event from holding up everybody else's, as Inngest Cloud's do.
-	w.dev = start(w.t, []string{"EXPERIMENTAL_KEY_QUEUES_ENABLE=true"}, inngest, "dev", "--no-discovery", "--no-poll", "--tick", "50", "--retry-interval", "1", "--host", "127.0.0.1",
-		"--port", port, "-u", w.appURL+"/api/inngest", "--connect-gateway-port", freePort(w.t),
-		"--connect-gateway-grpc-port", freePort(w.t), "--connect-executor-grpc-port", freePort(w.t))
+	// Its key queues keep one user's waiting event from holding up everybody else's, as Inngest Cloud's do. With Connect, they let
+	// a user's next event wait for half a minute (v1.43).
+	w.dev = start(w.t, []string{fmt.Sprint("EXPERIMENTAL_KEY_QUEUES_ENABLE=", !w.apart)}, inngest, append([]string{
+		"dev", "--no-discovery", "--no-poll", "--tick", "50", "--retry-interval", "1", "--host", "127.0.0.1", "--port", port,
+		"--connect-gateway-port", freePort(w.t), "--connect-gateway-grpc-port", freePort(w.t), "--connect-executor-grpc-port", freePort(w.t),
+	}, args...)...)
 	w.dev.listens(w.devURL+"/health", http.StatusOK)
+}
+
+func (w *world) awaitFunctions() {
+	w.t.Helper()
 	waitFor(w.t, "the functions at the Dev Server", func() bool {
 		return strings.Contains(w.askInngest(`{ functions { slug } }`), "sync-user-from-clerk")
 	})
@@ -270,10 +287,15 @@ func (w *world) outcome(eventID string) string {
 	w.t.Helper()
 	var found line
 	waitFor(w.t, "the function that works on "+eventID, func() bool {
-		found = w.app.find(func(l line) bool {
-			return l.str("event_id") == eventID && l.str("function") != "" && l.str("outcome") != "error"
-		})
-		return found != nil
+		for _, app := range w.apps {
+			found = app.find(func(l line) bool {
+				return l.str("event_id") == eventID && l.str("function") != "" && l.str("outcome") != "error"
+			})
+			if found != nil {
+				return true
+			}
+		}
+		return false
 	})
 	return found.str("outcome")
 }

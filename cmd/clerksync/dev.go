@@ -111,7 +111,7 @@ func (a *app) newDev(ctx context.Context, c *cli.Command) (*dev, error) {
 func (a *app) devConfig() (config.Config, error) {
 	local := &app{environ: append(slices.Clone(a.environ), "INNGEST_DEV=1", "INNGEST_BASE_URL=", "INNGEST_API_KEY=",
 		"INNGEST_EVENT_KEY=", "INNGEST_SIGNING_KEY=", "INNGEST_SIGNING_KEY_FALLBACK=", "PUBLIC_URL=")}
-	return local.loadConfig(config.LoadDev)
+	return local.loadConfig(config.NoRole)
 }
 
 func (d *dev) serverURL() string     { return "http://localhost:" + strconv.Itoa(d.serverPort.number) }
@@ -144,7 +144,7 @@ func (d *dev) run(ctx context.Context) (err error) {
 		})
 	}
 	d.cfg.Inngest.BaseURL = d.cliURL()
-	server, err := newServer(ctx, d.cfg, d.logger())
+	server, err := newServer(ctx, d.cfg, config.Bridge|config.Functions, d.logger())
 	if err != nil {
 		return err
 	}

@@ -97,7 +97,7 @@ func (a *app) withLetters(do func(context.Context, *cli.Command, letters) error)
 
 // letterConfig is the environment's, or that of the `clerksync dev` that runs here.
 func (a *app) letterConfig(ctx context.Context) (config.Config, error) {
-	cfg, err := a.loadConfig(config.LoadDev)
+	cfg, err := a.loadConfig(config.NoRole)
 	if err != nil || cfg.DatabaseURI != "" {
 		return cfg, err
 	}

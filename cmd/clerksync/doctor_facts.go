@@ -115,9 +115,9 @@ func (s *devState) environ() []string {
 
 // readAll is the configuration as serve reads it, or, where it has faults, what is left without them.
 func readAll(environ []string) (cfg config.Config, faults []config.Fault, err error) {
-	load := config.Load
+	roles := config.Bridge | config.Functions
 	for {
-		cfg, err = (&app{environ: environ}).loadConfig(load)
+		cfg, err = (&app{environ: environ}).loadConfig(roles)
 		var bad *config.Error
 		if !errors.As(err, &bad) {
 			return cfg, faults, err
@@ -126,7 +126,7 @@ func readAll(environ []string) (cfg config.Config, faults []config.Fault, err er
 		for _, f := range bad.Faults {
 			environ = append(slices.Clip(environ), f.Variable+"=")
 		}
-		load = config.LoadDev // which misses nothing
+		roles = config.NoRole // which misses nothing
 	}
 }
 

@@ -80,6 +80,8 @@ func (d *doctor) checkApp(f facts) (string, error) {
 		return "", fmt.Errorf("the app %s is archived", d.cfg.Inngest.AppID)
 	case app.LatestSync.Error != "" || app.LatestSync.Status == "error":
 		return "", fmt.Errorf("the last sync went wrong: %s", printable(oneLine(app.LatestSync.Error)))
+	case app.Workers():
+		return d.cfg.Inngest.AppID + " is that of workers, whose /readyz says whether they are connected", nil
 	case at == nil || at.Host == "":
 		return "", skipped("Inngest does not say where it finds the app")
 	case d.cfg.PublicURL != nil && at.Host != d.cfg.PublicURL.Host:
@@ -141,13 +143,30 @@ func (d *doctor) readServing(ctx context.Context, f facts) (inngest.Serving, err
 	return d.inngest.Serving(ctx, s.url)
 }
 
+// apart are the remedies where webhooks and functions are not the work of one program.
+const (
+	noWorker  = "start `clerksync worker`, or the server without --no-functions and sync the app anew"
+	tooMany   = "start the server with --no-functions, or stop the workers and sync the app: Inngest calls functions in one place"
+	notServed = http.StatusNotFound // of /api/inngest
+)
+
 func (d *doctor) checkMode(f facts) (string, error) {
 	s, err := f.serving()
+	app, appErr := f.app()
+	bridgeAlone := errors.Is(err, inngest.StatusError(notServed))
 	want := "cloud"
 	if d.cfg.Inngest.Dev {
 		want = "dev"
 	}
 	switch {
+	case bridgeAlone && appErr != nil:
+		return "", skipped("the server takes webhooks only, and Inngest does not say where the functions are")
+	case bridgeAlone && !app.Workers():
+		return "", &fault{"the server takes webhooks only, and no worker has told Inngest its functions", noWorker}
+	case bridgeAlone:
+		return "the server takes webhooks only, workers have the functions", nil
+	case err == nil && appErr == nil && app.Workers():
+		return "", &fault{"both the server and workers have the functions, and Inngest was told last of the workers'", tooMany}
 	case errors.Is(err, inngest.ErrSigningKey) && d.cfg.Inngest.Dev:
 		return "", errors.New("the server is in cloud mode, and INNGEST_DEV is set here")
 	case errors.Is(err, inngest.ErrSigningKey):
@@ -175,6 +194,8 @@ func (d *doctor) checkSigningKey(ctx context.Context, f facts) (string, error) {
 		return "", skipped("nothing is signed in dev mode")
 	case err == nil && serving.Mode == "dev":
 		return "", errors.New("the server is in dev mode, and takes what nobody signed")
+	case errors.Is(err, inngest.StatusError(notServed)):
+		return "", skipped("the server serves no functions")
 	case err != nil && !errors.Is(err, inngest.ErrSigningKey):
 		return "", skipped("the server does not say in which mode it is")
 	}

@@ -21,7 +21,7 @@ func (a *app) healthcheckCommand() *cli.Command {
 		Hidden: true,
 		Before: noArgs,
 		Action: func(ctx context.Context, _ *cli.Command) error {
-			cfg, err := config.LoadDev(a.environ, config.DotEnv)
+			cfg, err := config.Load(a.environ, config.DotEnv, config.NoRole)
 			if err != nil {
 				return err
 			}

@@ -13,10 +13,16 @@ import (
 	"github.com/urfave/cli/v3"
 )
 
+const sdkTimeout = 10 * time.Second
+
 func main() {
 	// inngestgo registers the functions with the Dev Server through this client, and holds back every invocation
 	// until it has an answer. Without a limit, a Dev Server that hangs once would stop the functions for good.
-	http.DefaultClient.Timeout = 10 * time.Second
+	http.DefaultClient.Timeout = sdkTimeout
+	// What a worker could not answer by its connection, inngestgo brings to Inngest by a client of its own, without any limit.
+	if t, ok := http.DefaultTransport.(*http.Transport); ok {
+		t.ResponseHeaderTimeout = sdkTimeout
+	}
 	os.Exit(run(context.Background(), os.Args, os.Environ(), os.Stdin, os.Stdout, os.Stderr))
 }
 
@@ -67,7 +73,7 @@ func run(ctx context.Context, args, environ []string, stdin io.Reader, stdout, s
 // commands are those that every build has; the build tag nodev leaves dev, and with it the embedded database,
 // out of the image.
 func (a *app) commands() []*cli.Command {
-	all := append(a.devCommands(), a.serveCommand(), a.triggerCommand(), a.dlqCommand(), a.backfillCommand(), a.reconcileCommand(), a.doctorCommand(),
+	all := append(a.devCommands(), a.serveCommand(), a.workerCommand(), a.triggerCommand(), a.dlqCommand(), a.backfillCommand(), a.reconcileCommand(), a.doctorCommand(),
 		a.versionCommand(), a.healthcheckCommand())
 	for _, c := range all {
 		if c.OnUsageError == nil {

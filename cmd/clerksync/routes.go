@@ -16,19 +16,22 @@ import (
 
 	"github.com/glowup-app/clerksync/clerk"
 	"github.com/glowup-app/clerksync/inngest"
-	"github.com/glowup-app/clerksync/webhook"
 )
 
 const webhookPath = "/api/webhooks/clerk"
 
-func (s *server) routes(bridge *webhook.Handler, functions *inngest.Functions) http.Handler {
+func (s *server) routes() http.Handler {
 	e := echo.New()
 	e.HTTPErrorHandler = s.answerError
 	e.Use(s.recoverPanic, requestID)
 
 	e.GET("/", func(c echo.Context) error { return c.String(http.StatusOK, "server is running") })
-	e.POST(webhookPath, bridge.Handle)
-	e.Match([]string{http.MethodGet, http.MethodPost, http.MethodPut}, inngest.Path, echo.WrapHandler(functions.Handler()))
+	if s.bridge != nil {
+		e.POST(webhookPath, s.bridge.Handle)
+	}
+	if s.functions != nil && !s.worker() {
+		e.Match([]string{http.MethodGet, http.MethodPost, http.MethodPut}, inngest.Path, echo.WrapHandler(s.functions.Handler()))
+	}
 	e.GET("/healthz", func(c echo.Context) error { return c.String(http.StatusOK, "ok") })
 	e.GET("/readyz", s.answerReady)
 	e.GET("/metrics", echo.WrapHandler(promhttp.HandlerFor(s.metrics, promhttp.HandlerOpts{Registry: s.metrics})))
@@ -76,6 +79,9 @@ func (s *server) answerError(err error, c echo.Context) {
 	switch status {
 	case http.StatusNotFound:
 		text = "no such route: webhooks go to POST " + webhookPath
+		if s.worker() {
+			text += " of clerksync serve, and this is a worker"
+		}
 	case http.StatusMethodNotAllowed:
 		text = "this method is not allowed here: see the Allow header"
 	}
@@ -95,13 +101,20 @@ func (s *server) answerReady(c echo.Context) error {
 	ctx, cancel := context.WithTimeout(c.Request().Context(), pingTimeout)
 	defer cancel()
 	switch {
+	case s.store == nil: // a bridge alone
 	case s.store.Ping(ctx) != nil:
 		notReady["database"] = "does not answer"
 	case !s.setUp.Load():
 		notReady["startup"] = "has not finished: the log says why"
 	}
+	if s.worker() && !s.functions.Connected() {
+		notReady["inngest"] = "is not connected: the log says why"
+	}
 	if len(notReady) == 0 {
 		answer := map[string]any{"ready": true}
+		if s.last == nil {
+			return c.JSON(http.StatusOK, answer)
+		}
 		if last, ok := s.last.read(ctx); ok {
 			answer["last_reconcile"] = summarize(last) // drift is no reason to send requests elsewhere
 		}

@@ -28,7 +28,7 @@ func TestScheduledReconcileFindsAndRepairsNothing(t *testing.T) {
 	put(c, 4, "Bo")
 	put(c, 1, "Anna")
 	c.Delete("user_3")
-	cfg, err := config.LoadDev(environ, "")
+	cfg, err := config.Load(environ, "", config.NoRole)
 	if err != nil {
 		t.Fatal(err)
 	}

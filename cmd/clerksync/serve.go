@@ -24,14 +24,34 @@ func (a *app) serveCommand() *cli.Command {
 		Usage: "run the server, configured by environment variables only",
 		Description: "Serves the webhook bridge on POST /api/webhooks/clerk, the functions on /api/inngest, and\n" +
 			"/healthz, /readyz and /metrics. A file .env in the working directory is read too; the environment wins.\n\n" +
+			"With --no-functions it takes webhooks only, and needs neither database nor signing key: `clerksync worker` runs the functions.\n\n" +
 			variablesHelp(),
+		Flags:  []cli.Flag{&cli.BoolFlag{Name: "no-functions", Usage: "take webhooks only"}},
 		Before: noArgs,
-		Action: func(ctx context.Context, _ *cli.Command) error { return a.serve(ctx) },
+		Action: func(ctx context.Context, c *cli.Command) error {
+			if c.Bool("no-functions") {
+				return a.serve(ctx, config.Bridge)
+			}
+			return a.serve(ctx, config.Bridge|config.Functions)
+		},
 	}
 }
 
-func (a *app) serve(ctx context.Context) error {
-	cfg, err := a.loadConfig(config.Load)
+func (a *app) workerCommand() *cli.Command {
+	return &cli.Command{
+		Name:  "worker",
+		Usage: "run the functions over Inngest Connect, without a public endpoint",
+		Description: "Connects to Inngest by a WebSocket and writes users to the database, beside `clerksync serve --no-functions`, so that webhooks and\n" +
+			"functions scale apart. Never beside a `clerksync serve` with functions: Inngest keeps one way to reach an app. Configured\n" +
+			"by environment and .env, as serve is; PORT serves /healthz, /readyz and /metrics.\n\n" +
+			variablesHelp(),
+		Before: noArgs,
+		Action: func(ctx context.Context, _ *cli.Command) error { return a.serve(ctx, config.Functions) },
+	}
+}
+
+func (a *app) serve(ctx context.Context, roles config.Role) error {
+	cfg, err := a.loadConfig(roles)
 	if err != nil {
 		return err
 	}
@@ -44,7 +64,7 @@ func (a *app) serve(ctx context.Context) error {
 		// stays under 64 MiB with 256 webhooks at once.
 		debug.SetGCPercent(200)
 	}
-	if cfg.Inngest.Dev {
+	if cfg.Inngest.Dev && roles == config.Bridge|config.Functions {
 		log.WarnContext(ctx, "INNGEST_DEV is set: nothing is signed, and whoever reaches /api/inngest can write any user; never in production")
 	}
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
@@ -52,7 +72,7 @@ func (a *app) serve(ctx context.Context) error {
 	// After the first signal the default comes back, so that a second one ends the process at once.
 	context.AfterFunc(ctx, stop)
 
-	s, err := newServer(ctx, cfg, log)
+	s, err := newServer(ctx, cfg, roles, log)
 	if err != nil {
 		return err
 	}
@@ -73,8 +93,8 @@ func (a *app) serve(ctx context.Context) error {
 }
 
 // loadConfig also asks the driver about the connection string, and reports all faults in one error.
-func (a *app) loadConfig(load func(environ []string, dotenv string) (config.Config, error)) (config.Config, error) {
-	cfg, err := load(a.environ, config.DotEnv)
+func (a *app) loadConfig(roles config.Role) (config.Config, error) {
+	cfg, err := config.Load(a.environ, config.DotEnv, roles)
 	if err == nil && cfg.DatabaseURI != "" && store.CheckURI(cfg.DatabaseURI.Reveal()) != nil {
 		err = &config.Error{Faults: []config.Fault{{Variable: "DATABASE_URI", Want: "a connection string that the MongoDB driver understands"}}}
 	}

@@ -24,22 +24,25 @@ import (
 	"github.com/glowup-app/clerksync/webhook"
 )
 
-// server is clerksync's parts, wired.
+// server is clerksync's parts, wired: those that its roles need.
 type server struct {
-	store   *store.Store
-	sender  *inngest.Sender
-	http    *http.Server
-	metrics *prometheus.Registry
-	log     *slog.Logger
-	traces  *sdktrace.TracerProvider // nil: tracing is off
-	last    *lastReconcile
+	roles     config.Role
+	store     *store.Store       // of functions
+	functions *inngest.Functions // served, or, without a bridge, a worker's
+	last      *lastReconcile     // of functions
+	bridge    *webhook.Handler
+	sender    *inngest.Sender // the bridge's
+	http      *http.Server
+	metrics   *prometheus.Registry
+	log       *slog.Logger
+	traces    *sdktrace.TracerProvider // nil: tracing is off
 
 	setUp    atomic.Bool // the database was reached and prepared
 	stopping atomic.Bool
 }
 
 // newServer wires the parts; it connects to nothing.
-func newServer(ctx context.Context, cfg config.Config, log *slog.Logger) (*server, error) {
+func newServer(ctx context.Context, cfg config.Config, roles config.Role, log *slog.Logger) (*server, error) {
 	traces, err := newTracing(ctx, log)
 	if err != nil {
 		return nil, err
@@ -48,33 +51,25 @@ func newServer(ctx context.Context, cfg config.Config, log *slog.Logger) (*serve
 	if traces != nil {
 		tracer, log = traces.Tracer("github.com/glowup-app/clerksync"), slog.New(traceLog{log.Handler()})
 	}
-	s := &server{metrics: prometheus.NewRegistry(), log: log, traces: traces}
+	s := &server{roles: roles, metrics: prometheus.NewRegistry(), log: log, traces: traces}
 	s.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-
-	s.store, err = store.New(cfg.DatabaseURI.Reveal(), cfg.DatabaseName, cfg.UsersCollection,
-		store.Options{DeadLetterRetention: cfg.DeadLetterRetention, Logger: log, Registerer: s.metrics, Tracer: tracer})
-	if err != nil {
-		return nil, err
-	}
-	s.last = &lastReconcile{load: s.store.LastReconciliation, log: log}
-	s.metrics.MustRegister(s.last)
 	o := inngestOptions(cfg)
 	o.Logger, o.Registerer, o.Tracer = log, s.metrics, tracer
-	if cfg.ClerkSecretKey != "" {
-		o.Reconciler = newScheduled(cfg, s.store, log)
+	if roles&config.Functions != 0 {
+		if err := s.addFunctions(cfg, o); err != nil {
+			return nil, err
+		}
 	}
-	s.sender = inngest.NewSender(o)
-	functions, err := inngest.NewFunctions(s.store, o)
-	if err != nil {
-		return nil, err
-	}
-	bridge, err := webhook.New(reveal(cfg.WebhookSecrets), received{s.sender, log},
-		webhook.Options{Logger: log, Registerer: s.metrics, Tracer: tracer})
-	if err != nil {
-		return nil, err
+	if roles&config.Bridge != 0 {
+		s.sender = inngest.NewSender(o)
+		s.bridge, err = webhook.New(reveal(cfg.WebhookSecrets), received{s.sender, log},
+			webhook.Options{Logger: log, Registerer: s.metrics, Tracer: tracer})
+		if err != nil {
+			return nil, err
+		}
 	}
 	s.http = &http.Server{
-		Handler: s.routes(bridge, functions),
+		Handler: s.routes(),
 		// Against clients that never finish. The bridge sets a shorter deadline for a body; the longest
 		// request, a run, may take 30 s.
 		ReadHeaderTimeout: 5 * time.Second,
@@ -86,6 +81,34 @@ func newServer(ctx context.Context, cfg config.Config, log *slog.Logger) (*serve
 	}
 	return s, nil
 }
+
+func (s *server) addFunctions(cfg config.Config, o inngest.Options) (err error) {
+	s.store, err = store.New(cfg.DatabaseURI.Reveal(), cfg.DatabaseName, cfg.UsersCollection,
+		store.Options{DeadLetterRetention: cfg.DeadLetterRetention, Logger: s.log, Registerer: s.metrics, Tracer: o.Tracer})
+	if err != nil {
+		return err
+	}
+	s.last = &lastReconcile{load: s.store.LastReconciliation, log: s.log}
+	s.metrics.MustRegister(s.last)
+	if cfg.ClerkSecretKey != "" {
+		o.Reconciler = newScheduled(cfg, s.store, s.log)
+	}
+	s.functions, err = inngest.NewFunctions(s.store, o)
+	if err == nil && s.worker() {
+		s.metrics.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "clerksync_worker_connected", Help: "1 while Inngest can give runs to this worker, else 0.",
+		}, func() float64 {
+			if s.functions.Connected() {
+				return 1
+			}
+			return 0
+		}))
+	}
+	return err
+}
+
+// worker says that the functions are run over Inngest Connect: nothing else is asked of this server from outside.
+func (s *server) worker() bool { return s.roles == config.Functions }
 
 // received logs a verified event before it is handed over, which can take seconds.
 type received struct {
@@ -144,10 +167,18 @@ func (s *server) run(ctx context.Context, listener net.Listener) error {
 		}
 		return err
 	})
-	g.Go(func() error {
-		s.awaitDatabase(gctx)
-		return nil
-	})
+	if s.store != nil {
+		g.Go(func() error {
+			s.awaitDatabase(gctx)
+			return nil
+		})
+	}
+	if s.worker() {
+		g.Go(func() error {
+			s.functions.Work(gctx)
+			return nil
+		})
+	}
 	g.Go(func() error {
 		<-gctx.Done()
 		s.stopping.Store(true)
@@ -169,9 +200,13 @@ func (s *server) run(ctx context.Context, listener net.Listener) error {
 func (s *server) close(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
 	defer cancel()
-	s.sender.Close()
-	if err := s.store.Close(ctx); err != nil {
-		s.log.LogAttrs(ctx, slog.LevelWarn, "the database connection was cut off", slog.String(clerk.KeyError, err.Error()))
+	if s.sender != nil {
+		s.sender.Close()
+	}
+	if s.store != nil {
+		if err := s.store.Close(ctx); err != nil {
+			s.log.LogAttrs(ctx, slog.LevelWarn, "the database connection was cut off", slog.String(clerk.KeyError, err.Error()))
+		}
 	}
 	if s.traces != nil { // last, so that a collector that hangs takes no time from the others
 		if err := s.traces.Shutdown(ctx); err != nil {

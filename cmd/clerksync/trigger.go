@@ -203,7 +203,7 @@ func (t *trigger) chooseUsers(id string) error {
 }
 
 func (t *trigger) chooseTarget(ctx context.Context, environ []string, to string) error {
-	cfg, err := config.LoadDev(environ, config.DotEnv)
+	cfg, err := config.Load(environ, config.DotEnv, config.NoRole)
 	if err != nil {
 		return err
 	}
