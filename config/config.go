@@ -25,9 +25,10 @@ type Config struct {
 
 	DeadLetterRetention time.Duration // 1 hour to 3650 days
 
-	ClerkSecretKey Secret // "sk_…"; empty: no calls to Clerk
-	ClerkAPIURL    string // without a slash at the end
-	ReconcileCron  string // empty: only on request
+	ClerkSecretKey Secret        // "sk_…"; empty: no calls to Clerk
+	ClerkAPIURL    string        // without a slash at the end
+	ReconcileCron  string        // empty: only on request
+	ReconcileEvery time.Duration // the longest that ReconcileCron leaves between two reconciles
 
 	LogLevel  slog.Level
 	LogFormat string // "json", "text", or empty: text on a terminal, else json

@@ -208,6 +208,7 @@ func TestLoadTakes(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			got.ReconcileEvery = 0 // depends on the date, where clocks are put forward; TestReconcileEvery
 			if d := cmp.Diff(defaults(tt.want), got); d != "" {
 				t.Errorf("config (-want +got)\n%s", d)
 			}
@@ -340,6 +341,22 @@ func TestLoadReportsEveryFaultAtOnce(t *testing.T) {
 			t.Errorf("faults (-want +got)\n%s", d)
 		}
 	})
+}
+
+func TestReconcileEvery(t *testing.T) {
+	t.Parallel()
+	for value, want := range map[string]time.Duration{
+		"30 4 * * *":       24 * time.Hour,
+		"*/5 * * * *":      5 * time.Minute,
+		"0 9-17 * * 1-5":   64 * time.Hour, // from Friday to Monday
+		"* * * * 1":        6*24*time.Hour + time.Minute,
+		"TZ=UTC 0 0 1 * *": 31 * 24 * time.Hour,
+	} {
+		c, err := config.Load(env("CLERK_SECRET_KEY=sk_test_1", "RECONCILE_CRON="+value), "", everything)
+		if got := c.ReconcileEvery; err != nil || want != got {
+			t.Errorf("%s: want %v, got %v, error %v", value, want, got, err)
+		}
+	}
 }
 
 func TestNoRoleRequiresNothing(t *testing.T) {

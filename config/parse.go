@@ -41,13 +41,26 @@ func matches[S ~string](dst *S, v string, pattern *regexp.Regexp) bool {
 	return pattern.MatchString(v)
 }
 
-// schedule reads it as Inngest does, with the same parser. A date that never comes is no schedule.
-func schedule(dst *string, v string) bool {
-	if !matches(dst, v, cronSchedule) {
+// reconcileCron reads a schedule as Inngest does, with the same parser. A date that never comes is no schedule.
+func reconcileCron(c *Config, v string) bool {
+	if !matches(&c.ReconcileCron, v, cronSchedule) {
 		return false
 	}
 	s, err := cron.NewParser(cron.Minute | cron.Hour | cron.Dom | cron.Month | cron.Dow).Parse(v)
-	return err == nil && !s.Next(time.Now()).IsZero()
+	if err != nil {
+		return false
+	}
+	at := s.Next(time.Now())
+	if at.IsZero() {
+		return false
+	}
+	const times = 400 // those of "every minute on one day of the month" reach the next month's
+	for range times {
+		next := s.Next(at)
+		c.ReconcileEvery = max(c.ReconcileEvery, next.Sub(at))
+		at = next
+	}
+	return true
 }
 
 func webhookSecrets(dst *[]Secret, v string) bool {

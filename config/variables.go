@@ -125,7 +125,7 @@ func Variables() []Variable {
 			Name: "RECONCILE_CRON", Example: "30 4 * * *",
 			Meaning: "When the users are compared with Clerk's, as a cron schedule in UTC. Without it: only on request.",
 			Want:    "a cron schedule of five fields, such as 30 4 * * * for every day at 4:30, with TZ=Europe/Paris and a space before it for a time zone other than UTC",
-			set:     func(c *Config, v string) bool { return schedule(&c.ReconcileCron, v) },
+			set:     reconcileCron,
 		},
 		{
 			Name: "CLERK_SECRET_KEY", Example: "sk_test_0123456789",

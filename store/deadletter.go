@@ -221,11 +221,6 @@ func (s *Store) Letter(ctx context.Context, id string) (Letter, error) {
 	return l.letter(), err
 }
 
-// countWaiting says how many letters wait.
-func (s *Store) countWaiting(ctx context.Context) (int64, error) {
-	return s.countLetters(ctx, LetterFilter{State: Waiting}.bson())
-}
-
 func (s *Store) countLetters(ctx context.Context, filter bson.D) (n int64, err error) {
 	err = s.call(ctx, "count dead letters", func(ctx context.Context) (err error) {
 		n, err = s.letters.CountDocuments(ctx, filter)

@@ -17,7 +17,7 @@ const (
 )
 
 var waitingDesc = prometheus.NewDesc("clerksync_dead_letters_waiting",
-	"Dead letters in the database that wait to be replayed or purged; absent while the database does not say.", nil, nil)
+	"Dead letters in the database that wait to be replayed or purged, but those of deleted users, whose event is gone; absent while the database does not say.", nil, nil)
 
 // lettersWaiting is a gauge that counts when it is read. Counting along would be wrong after a restart, with a second
 // replica, and when a letter is purged or expires.

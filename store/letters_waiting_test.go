@@ -28,7 +28,7 @@ func TestLettersWaiting(t *testing.T) {
 		check := func(when string, want string, wantAsked int) {
 			t.Helper()
 			if want != "" {
-				want = "# HELP clerksync_dead_letters_waiting Dead letters in the database that wait to be replayed or purged; absent while the database does not say.\n" +
+				want = "# HELP clerksync_dead_letters_waiting Dead letters in the database that wait to be replayed or purged, but those of deleted users, whose event is gone; absent while the database does not say.\n" +
 					"# TYPE clerksync_dead_letters_waiting gauge\nclerksync_dead_letters_waiting " + want + "\n"
 			}
 			if err := testutil.CollectAndCompare(l, strings.NewReader(want)); err != nil {
@@ -62,7 +62,7 @@ func TestLettersAreCounted(t *testing.T) {
 	s := setup(t)
 	count := func(when string, want int64) {
 		t.Helper()
-		got, err := s.countWaiting(t.Context())
+		got, err := s.WaitingLetters(t.Context())
 		if err != nil || want != got {
 			t.Errorf("%s: want %d, got %d, error %v", when, want, got, err)
 		}

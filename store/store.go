@@ -110,7 +110,7 @@ func New(uri, database, collection string, o Options) (*Store, error) {
 		writeConcern: opts.WriteConcern,
 	}
 	if o.Registerer != nil {
-		o.Registerer.MustRegister(&lettersWaiting{count: s.countWaiting})
+		o.Registerer.MustRegister(&lettersWaiting{count: s.WaitingLetters})
 	}
 	return s, nil
 }

@@ -93,18 +93,23 @@ func (s *server) addFunctions(cfg config.Config, o inngest.Options) (err error) 
 	if cfg.ClerkSecretKey != "" {
 		o.Reconciler = newScheduled(cfg, s.store, s.log)
 	}
+	if cfg.ReconcileCron != "" {
+		s.gauge("clerksync_reconcile_interval_seconds", "The longest time that RECONCILE_CRON leaves between two reconciles; absent without it.", cfg.ReconcileEvery.Seconds)
+	}
 	s.functions, err = inngest.NewFunctions(s.store, o)
 	if err == nil && s.worker() {
-		s.metrics.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-			Name: "clerksync_worker_connected", Help: "1 while Inngest can give runs to this worker, else 0.",
-		}, func() float64 {
+		s.gauge("clerksync_worker_connected", "1 while Inngest can give runs to this worker, else 0.", func() float64 {
 			if s.functions.Connected() {
 				return 1
 			}
 			return 0
-		}))
+		})
 	}
 	return err
+}
+
+func (s *server) gauge(name, help string, value func() float64) {
+	s.metrics.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, value))
 }
 
 // worker says that the functions are run over Inngest Connect: nothing else is asked of this server from outside.

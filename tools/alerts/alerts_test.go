@@ -189,6 +189,33 @@ func TestAlertsFire(t *testing.T) {
 		{"a reconcile repaired what it found", func(w map[string]string) {
 			w[`clerksync_reconcile_drift_users{instance="a"}`] = "3+0x2875 0+0x4"
 		}, nil},
+		{"a reconcile a day", func(w map[string]string) {
+			w[`clerksync_reconcile_interval_seconds{job="c",instance="a"}`] = "86400+0" + flat
+			w[`clerksync_reconcile_last_run_timestamp_seconds{job="c",instance="a"}`] = "86400+0" + flat
+		}, nil},
+		{"a reconcile an hour, and none for three", func(w map[string]string) {
+			w[`clerksync_reconcile_interval_seconds{job="c",instance="a"}`] = "3600+0" + flat
+			w[`clerksync_reconcile_last_run_timestamp_seconds{job="c",instance="a"}`] = "0+60x2700 162000+0x179"
+		}, []string{"ClerksyncReconcileOverdue"}},
+		{"the first reconcile is awaited", func(w map[string]string) {
+			w[`clerksync_reconcile_interval_seconds{job="c",instance="a"}`] = "86400+0" + flat
+			w[`process_start_time_seconds{job="c",instance="a"}`] = "86400+0" + flat
+			w[`process_start_time_seconds{job="other",instance="a"}`] = "0+0" + flat
+		}, nil},
+		{"the first reconcile never ends", func(w map[string]string) {
+			w[`clerksync_reconcile_interval_seconds{job="c",instance="a"}`] = "3600+0" + flat
+			w[`process_start_time_seconds{job="c",instance="a"}`] = "86400+0" + flat
+		}, []string{"ClerksyncReconcileOverdue"}},
+		{"reconciled by hand, long ago", func(w map[string]string) {
+			w[`clerksync_reconcile_last_run_timestamp_seconds{job="c",instance="a"}`] = "0+0" + flat
+		}, nil},
+		{"one worker of two is not connected", func(w map[string]string) {
+			w[`clerksync_worker_connected{job="c",instance="c"}`] = "1+0" + flat
+			w[`clerksync_worker_connected{job="c",instance="d"}`] = "1+0x2870 0+0x9"
+		}, []string{"ClerksyncWorkerDisconnected"}},
+		{"all workers are connected", func(w map[string]string) {
+			w[`clerksync_worker_connected{job="c",instance="c"}`] = "1+0" + flat
+		}, nil},
 		{"one from before, replayed", func(w map[string]string) {
 			set(w, "7+0"+flat, "dead_letters_total", `instance="a"`)
 		}, nil},

@@ -3,6 +3,7 @@ package alerts
 import (
 	"encoding/json"
 	"os"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -71,6 +72,34 @@ func TestDashboard(t *testing.T) {
 				t.Errorf("%s: want a refId of its own, got %q", p.Title, target.RefID)
 			}
 			refs[target.RefID] = true
+		}
+	}
+}
+
+// A metric that nobody exports would be a panel that is empty for ever, and an alert that never fires. That docs/operations.md lists
+// those that the program has is a test of the program's.
+func TestMetricsExist(t *testing.T) {
+	t.Parallel()
+	read := func(path string) string {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(text)
+	}
+	documented := read("../../docs/operations.md")
+	for _, path := range []string{"../../deploy/grafana/clerksync.json", "../../deploy/prometheus/alerts.yml"} {
+		names := regexp.MustCompile(`clerksync_[a-z_]+`).FindAllString(read(path), -1)
+		if len(names) == 0 {
+			t.Errorf("%s: want metrics, there are none", path)
+		}
+		for _, name := range names {
+			for _, suffix := range []string{"_bucket", "_count"} {
+				name = strings.TrimSuffix(name, suffix)
+			}
+			if !strings.Contains(documented, "| `"+name+"` |") {
+				t.Errorf("%s: %s is not in docs/operations.md", path, name)
+			}
 		}
 	}
 }
