@@ -214,7 +214,7 @@ func (b backfill) apply(ctx context.Context, changes []clerk.Change, n *store.Ch
 	}
 	for i, r := range results {
 		switch {
-		case errors.Is(r.Err, store.ErrForeign):
+		case store.Unreadable(r.Err):
 			b.failed(ctx, n, changes[i].UserID, r.Err)
 		case r.Err != nil:
 			left, failures = append(left, changes[i]), append(failures, r.Err)

@@ -2,7 +2,6 @@ package reconcile
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -236,7 +235,7 @@ func (r *Reconciler) repair(ctx context.Context, result *store.Reconciliation, f
 		c.Version = f.Version
 		outcome, err := r.store.Apply(ctx, c)
 		switch {
-		case errors.Is(err, store.ErrForeign):
+		case store.Unreadable(err):
 			d.Note = err.Error()
 		case err != nil:
 			return fmt.Errorf("repair %s: %w", f.user.ID, err)

@@ -23,23 +23,13 @@ type document struct {
 	revision bson.ObjectID
 	// unconfirmed says that nobody has seen, since the document was made, that there is no tombstone.
 	unconfirmed bool
-}
-
-// bookkeeping is the sub-document "sync".
-type bookkeeping struct {
-	Revision    bson.ObjectID      `bson:"rev"`
-	Unconfirmed bool               `bson:"unconfirmed,omitempty"`
-	Fields      map[string]version `bson:"fields"`
-}
-
-// version is a clerk.Version in a document.
-type version struct {
-	At      int64  `bson:"at"`
-	TS      int64  `bson:"ts"`
-	EventID string `bson:"event"`
+	// schema is that of the bookkeeping, as it was read.
+	schema int
 }
 
 const (
+	keySync        = "sync"
+	keySchema      = "sync.schema"
 	keyRevision    = "sync.rev"
 	keyUnconfirmed = "sync.unconfirmed"
 	keyFields      = "sync.fields."
@@ -54,7 +44,7 @@ var synced = bson.D{
 	{Key: fieldFullName, Value: 1},
 	{Key: fieldProfilePicture, Value: 1},
 	{Key: fieldUsername, Value: 1},
-	{Key: "sync", Value: 1},
+	{Key: keySync, Value: 1},
 }
 
 // find reads a user's document, see documents.
@@ -81,15 +71,15 @@ func decode(raw bson.Raw) (document, error) {
 			d.values[f.Key] = v
 		}
 	}
-	value, err := raw.LookupErr("sync")
+	value, err := raw.LookupErr(keySync)
 	if err != nil {
 		return d, nil
 	}
-	var b bookkeeping
-	if err := value.Unmarshal(&b); err != nil || b.Revision.IsZero() {
-		return d, fmt.Errorf("read user: %w", ErrForeign)
+	b, err := readSync(value)
+	if err != nil {
+		return d, err
 	}
-	d.adopted, d.revision, d.unconfirmed = true, b.Revision, b.Unconfirmed
+	d.adopted, d.revision, d.unconfirmed, d.schema = true, b.Revision, b.Unconfirmed, b.Schema
 	for name, v := range b.Fields {
 		d.versions[name] = clerk.Version(v)
 	}
@@ -106,7 +96,7 @@ func (s *Store) insert(ctx context.Context, id, username string, e edit) error {
 }
 
 func newDocument(id, username string, e edit) bson.D {
-	b := bookkeeping{Revision: bson.NewObjectID(), Unconfirmed: true, Fields: map[string]version{}}
+	b := bookkeeping{Schema: schema, Revision: bson.NewObjectID(), Unconfirmed: true, Fields: map[string]version{}}
 	for name, v := range e.versions {
 		b.Fields[name] = version(v)
 	}
@@ -114,32 +104,42 @@ func newDocument(id, username string, e edit) bson.D {
 	for _, name := range slices.Sorted(maps.Keys(e.set)) {
 		doc = append(doc, bson.E{Key: name, Value: e.set[name]})
 	}
-	return append(doc, bson.E{Key: "sync", Value: b})
+	return append(doc, bson.E{Key: keySync, Value: b})
 }
 
 // update applies an edit to the document that was read, see documents.
 func (s *Store) update(ctx context.Context, id string, d document, username string, e edit) error {
-	set := bson.D{{Key: keyRevision, Value: bson.NewObjectID()}}
-	var unset bson.D
+	var set, unset bson.D
 	for _, name := range slices.Sorted(maps.Keys(e.set)) {
 		set = append(set, bson.E{Key: name, Value: e.set[name]})
 	}
 	for _, name := range e.unset {
 		unset = append(unset, bson.E{Key: name, Value: ""})
 	}
-	for _, name := range slices.Sorted(maps.Keys(e.versions)) {
-		set = append(set, bson.E{Key: keyFields + name, Value: version(e.versions[name])})
-	}
 	if username != "" {
 		set = append(set, bson.E{Key: fieldUsername, Value: username})
 	}
 	filter := append(byID(id), bson.E{Key: keyRevision, Value: d.revision})
-	switch {
-	case !d.adopted: // it is made, as far as tombstones go
-		filter = append(byID(id), bson.E{Key: keyRevision, Value: bson.D{{Key: "$exists", Value: false}}})
-		set = append(set, bson.E{Key: keyUnconfirmed, Value: true})
-	case d.unconfirmed:
-		unset = append(unset, bson.E{Key: keyUnconfirmed, Value: ""})
+	if d.adopted && d.schema != schema { // the whole of it, in the shape of now
+		b := bookkeeping{Schema: schema, Revision: bson.NewObjectID(), Fields: map[string]version{}}
+		for _, versions := range []map[string]clerk.Version{d.versions, e.versions} {
+			for name, v := range versions {
+				b.Fields[name] = version(v)
+			}
+		}
+		set = append(set, bson.E{Key: keySync, Value: b})
+	} else {
+		set = append(set, bson.E{Key: keyRevision, Value: bson.NewObjectID()})
+		for _, name := range slices.Sorted(maps.Keys(e.versions)) {
+			set = append(set, bson.E{Key: keyFields + name, Value: version(e.versions[name])})
+		}
+		switch {
+		case !d.adopted: // it is made, as far as tombstones go
+			filter = append(byID(id), bson.E{Key: keyRevision, Value: bson.D{{Key: "$exists", Value: false}}})
+			set = append(set, bson.E{Key: keySchema, Value: schema}, bson.E{Key: keyUnconfirmed, Value: true})
+		case d.unconfirmed:
+			unset = append(unset, bson.E{Key: keyUnconfirmed, Value: ""})
+		}
 	}
 	change := bson.D{{Key: "$set", Value: set}}
 	if len(unset) > 0 {

@@ -22,12 +22,17 @@ var (
 	ErrTimeout = errors.New("the database did not answer in time")
 	// ErrForeign is a document whose sub-document "sync" somebody else has written. A person must see to it.
 	ErrForeign = errors.New(`the sub-document "sync" is not clerksync's: an application must not write there`)
+	// ErrNewer is a document that a newer clerksync has written. It is left alone; one that knows it will do the work.
+	ErrNewer = errors.New("a newer clerksync has written the document: run that one")
 
 	// errRaced is a lost race for a document: read again and decide anew.
 	errRaced = errors.New("another writer was faster")
 	// errDuplicate is a unique index that refuses a document: by _id or by username, FerretDB does not say.
 	errDuplicate = errors.New("duplicate key")
 )
+
+// Unreadable says that an error is about one document that this clerksync can't read: to try again will not help.
+func Unreadable(err error) bool { return errors.Is(err, ErrForeign) || errors.Is(err, ErrNewer) }
 
 // serverError is what the server answered, without its text: that quotes values of the document, such as the
 // email address in a duplicate key.
