@@ -254,12 +254,16 @@ func TestDocsNameEveryOutcome(t *testing.T) {
 // Every relative link of the docs leads somewhere.
 func TestLinks(t *testing.T) {
 	t.Parallel()
-	pages, err := filepath.Glob("../docs/*.md")
-	if err != nil {
-		t.Fatal(err)
+	var pages []string
+	for _, pattern := range []string{"../docs/*.md", "../*.md"} {
+		found, err := filepath.Glob(pattern)
+		if err != nil {
+			t.Fatal(err)
+		}
+		pages = append(pages, found...)
 	}
 	link := regexp.MustCompile(`\]\(([^)#:]+)\)`)
-	for _, page := range append(pages, "../README.md") {
+	for _, page := range pages {
 		text, err := os.ReadFile(page)
 		if err != nil {
 			t.Fatal(err)
