@@ -94,11 +94,22 @@ func TestDotEnvExampleListsTheVariables(t *testing.T) {
 	if d := cmp.Diff(want, got); d != "" {
 		t.Errorf(".env.example (-want +got)\n%s", d)
 	}
+	comments := map[string]string{} // by variable
+	for _, m := range regexp.MustCompile(`(?m)((?:^# .*\n)+)#?([A-Z_]+)=`).FindAllStringSubmatch(text, -1) {
+		comments[m[2]] = strings.ReplaceAll(strings.TrimPrefix(m[1], "# "), "\n# ", " ")
+	}
 	for _, v := range config.Variables() {
+		want := strings.TrimSuffix(v.Meaning, " Needed in cloud mode.")
+		if word := required[v.Name]; word != "" {
+			want = strings.ToUpper(word[:1]) + word[1:] + ". " + want
+		}
 		for _, alias := range v.Aliases {
-			if !strings.Contains(text, "Also read: "+alias+"\n") {
-				t.Errorf(".env.example: want a mention of %s", alias)
+			if !strings.HasSuffix(comments[v.Name], "Also read: "+alias+"\n") {
+				t.Errorf(".env.example: want the comment of %s to end with its other name, %s", v.Name, alias)
 			}
+		}
+		if !strings.HasPrefix(comments[v.Name], want) {
+			t.Errorf(".env.example: want the comment of %s to begin with %q, got %q", v.Name, want, comments[v.Name])
 		}
 	}
 }
@@ -107,6 +118,14 @@ func TestDotEnvExampleAsItIs(t *testing.T) {
 	t.Parallel()
 	if _, err := config.Load(nil, "../.env.example", config.NoRole); err != nil {
 		t.Errorf("dev: want no error, got %v", err)
+	}
+	// With every line in force and what is required filled in, serve takes it.
+	all := regexp.MustCompile(`(?m)^#([A-Z_]+=)`).ReplaceAllString(read(t, "../.env.example"), "$1")
+	for _, v := range config.Variables() {
+		all = strings.Replace(all, "\n"+v.Name+"=\n", "\n"+v.Name+"="+v.Example+"\n", 1)
+	}
+	if _, err := config.Load(nil, dotenv(t, all), everything); err != nil {
+		t.Errorf("serve, all in force: want no error, got %v", err)
 	}
 	_, err := config.Load(nil, "../.env.example", everything)
 	for _, f := range faults(t, err) {

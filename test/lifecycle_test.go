@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"syscall"
@@ -146,4 +148,25 @@ func TestSlowClientsAreCutOff(t *testing.T) {
 	if status, _ := get(t, w.appURL+"/healthz"); status != http.StatusOK {
 		t.Errorf("healthz: want 200, got %d", status)
 	}
+}
+
+// A newcomer copies .env.example and fills in what is empty.
+func TestServeWithTheExampleOfDotEnv(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("../.env.example")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &world{t: t}
+	w.startDatabase("127.0.0.1:0")
+	port := freePort(t)
+	filled := strings.NewReplacer("\n#PORT=3000\n", "\nPORT="+port+"\n", "\nCLERK_WEBHOOK_SECRET=\n", "\nCLERK_WEBHOOK_SECRET="+secret+"\n",
+		"\nDATABASE_URI=\n", "\nDATABASE_URI='"+w.dbURI+"'\n", "\nINNGEST_API_KEY=\n", "\nINNGEST_API_KEY=your-event-key\n",
+		"\nINNGEST_SIGNING_KEY=\n", "\nINNGEST_SIGNING_KEY=signkey-prod-0123456789abcdef\n").Replace(string(text))
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, ".env"), []byte(filled), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	app := start(t, nil, "sh", "-c", `cd "$0" && exec "$1" serve`, dir, binary)
+	app.listens("http://127.0.0.1:"+port+"/readyz", http.StatusOK)
 }
