@@ -238,10 +238,14 @@ type registration struct {
 	ID       string `json:"id"`
 	Triggers []struct {
 		Event      string `json:"event"`
+		Cron       string `json:"cron"`
 		Expression string `json:"expression"`
 	} `json:"triggers"`
 	Concurrency any `json:"concurrency"`
-	Steps       struct {
+	Singleton   struct {
+		Mode string `json:"mode"`
+	} `json:"singleton"`
+	Steps struct {
 		Step struct {
 			Retries struct {
 				Attempts int `json:"attempts"`
@@ -256,9 +260,21 @@ type registration struct {
 // register lets a Dev Server of the test's register the app, and returns what it was told.
 func register(t *testing.T, o Options) map[string]registration {
 	t.Helper()
+	all := map[string]registration{}
+	for _, raw := range registerRaw(t, o) {
+		var fn registration
+		if err := json.Unmarshal(raw, &fn); err != nil {
+			t.Fatal(err)
+		}
+		all[fn.ID] = fn
+	}
+	return all
+}
+
+func registerRaw(t *testing.T, o Options) []json.RawMessage {
+	t.Helper()
 	var got struct {
-		AppName   string         `json:"appName"`
-		Functions []registration `json:"functions"`
+		Functions []json.RawMessage `json:"functions"`
 	}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if want := "/fn/register"; want != r.URL.Path {
@@ -281,11 +297,7 @@ func register(t *testing.T, o Options) map[string]registration {
 	if rec.Code != http.StatusOK {
 		t.Fatalf("sync: want 200, got %d %s", rec.Code, rec.Body)
 	}
-	all := map[string]registration{}
-	for _, fn := range got.Functions {
-		all[fn.ID] = fn
-	}
-	return all
+	return got.Functions
 }
 
 func TestRegistration(t *testing.T) {
