@@ -87,8 +87,8 @@ func TestImports(t *testing.T) {
 	homes := map[string][]string{
 		"github.com/labstack/echo/":      {"webhook", "cmd/clerksync"},
 		"github.com/svix/":               {"webhook", "cmd/clerksync"},
-		"github.com/inngest/":            {"inngest"},
-		"go.mongodb.org/":                {"store"},
+		"github.com/inngest/":            {"inngest", "examples/lastsignin"},
+		"go.mongodb.org/":                {"store", "examples/lastsignin"},
 		"github.com/FerretDB/":           {"store/embedded"},
 		"github.com/clerk/":              {"clerk"},
 		"github.com/joho/godotenv":       {"config"},
