@@ -13,7 +13,10 @@ RUN --mount=type=cache,target=/cache \
     GOCACHE=/cache CGO_ENABLED=0 GOOS=$TARGETOS GOARCH=$TARGETARCH go build -tags nodev -trimpath -buildvcs=false \
       -ldflags "-s -w -X main.version=$VERSION -X main.commit=$COMMIT" -o /clerksync ./cmd/clerksync
 
-# Nothing but the program and the roots that it trusts Clerk's, Inngest's and the database's certificates by.
+# Who hands the image on owes the licences of what is linked.
+RUN GOFLAGS=-tags=nodev tools/notices.sh /notices linux
+
+# Nothing but the program, its licences and the roots that it trusts Clerk's, Inngest's and the database's certificates by.
 FROM scratch
 ARG VERSION="" COMMIT=""
 LABEL org.opencontainers.image.title="clerksync" \
@@ -23,6 +26,7 @@ LABEL org.opencontainers.image.title="clerksync" \
       org.opencontainers.image.version="$VERSION" \
       org.opencontainers.image.revision="$COMMIT"
 COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/
+COPY --from=build /src/LICENSE /notices /licenses/
 COPY --from=build /clerksync /clerksync
 
 # A number, because Kubernetes' runAsNonRoot cannot look a name up.
