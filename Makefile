@@ -89,13 +89,19 @@ alerts: ## deploy/prometheus and deploy/grafana, by Prometheus' own parser and e
 	go vet -C tools/alerts .
 	go test -C tools/alerts .
 
+.PHONY: release-check
+release-check: ## .goreleaser.yaml, the workflows, and what the image is built from
+	go vet -C tools/release .
+	go test -C tools/release -count=1 . # go test does not see that what lies outside of the module has changed
+
 .PHONY: lint
-lint: ## linters with and without the dev command, vet, format, shell scripts
+lint: ## linters with and without the dev command, vet, format, workflows, shell scripts
 	go vet ./...
 	go vet -C tools/bench ./...
 	$(tool) golangci-lint run
 	$(tool) golangci-lint run --build-tags nodev
 	cd tools/bench && go tool -modfile=../go.mod golangci-lint run --config ../../.golangci.yml --build-tags profile
+	go tool -modfile=tools/release/go.mod actionlint
 	@if command -v shellcheck >/dev/null; then set -x; shellcheck .ci/run tools/*.sh tools/*/*.sh; \
 	else echo "shellcheck is not installed: shell scripts not checked"; fi
 

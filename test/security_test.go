@@ -546,8 +546,21 @@ func TestDocsNameTests(t *testing.T) {
 			inCode = append(inCode, m[1])
 		}
 	}
+	tools, err := filepath.Glob("../tools/*/*_test.go") // modules of their own
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range tools {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range declared.FindAllStringSubmatch(string(text), -1) {
+			inCode = append(inCode, m[1])
+		}
+	}
 	named := regexp.MustCompile("`((?:Test|Fuzz)[A-Z]\\w*)(…?)`")
-	for _, page := range []string{"security.md", "guarantees.md"} {
+	for _, page := range []string{"security.md", "guarantees.md", "extending.md", "inngest.md"} {
 		text, err := os.ReadFile(filepath.Join("..", "docs", page))
 		if err != nil {
 			t.Fatal(err)
