@@ -11,6 +11,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/mongo"
+	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
 	"github.com/glowup-app/clerksync/clerk"
 	"github.com/glowup-app/clerksync/clerk/clerktest"
@@ -114,7 +116,26 @@ func TestBackfillReportsWhatItCannotWrite(t *testing.T) {
 	if _, err := w.users.InsertOne(t.Context(), bson.M{"_id": id(1), "sync": "mine"}); err != nil {
 		t.Fatal(err)
 	}
-	wantCounts(t, store.Checkpoint{Created: 2, Failed: 2}, w.backfill(reconcile.BackfillOptions{}))
+	// What a person must see to is not tried again and again.
+	wantCounts(t, store.Checkpoint{Created: 2, Failed: 2}, w.backfill(reconcile.BackfillOptions{Patience: time.Hour}))
+}
+
+// Where nobody can be written it is the database, not these users: the backfill ends, and its checkpoint is before them.
+func TestBackfillEndsWhereNobodyCanBeWritten(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.fill(3)
+	theirs := mongo.IndexModel{Keys: bson.D{{Key: "first_name", Value: 1}}, Options: options.Index().SetUnique(true)}
+	if _, err := w.users.Indexes().CreateOne(t.Context(), theirs); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.users.InsertOne(t.Context(), bson.M{"_id": "mine", "first_name": ann(0).FirstName}); err != nil {
+		t.Fatal(err)
+	}
+	n, err := reconcile.Backfill(t.Context(), w.api, w.store, reconcile.BackfillOptions{Patience: time.Millisecond})
+	if err == nil || n.Users() != 0 {
+		t.Errorf("want an error and nobody counted, got %v and %+v", err, n)
+	}
 }
 
 // An interrupted run goes on where it was, and nothing is left out, also when users before that are deleted.
@@ -171,6 +192,7 @@ func TestBackfillKnowsItsCheckpoint(t *testing.T) {
 	if _, err := reconcile.Backfill(t.Context(), w.api, w.store, reconcile.BackfillOptions{}); !errors.Is(err, reconcile.ErrOtherBackfill) {
 		t.Errorf("want ErrOtherBackfill for a checkpoint of other users, got %v", err)
 	}
+	wantCounts(t, store.Checkpoint{Created: 3}, w.backfill(reconcile.BackfillOptions{DryRun: true}))
 	wantCounts(t, store.Checkpoint{Created: 3}, w.backfill(reconcile.BackfillOptions{Restart: true}))
 }
 

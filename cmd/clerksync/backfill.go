@@ -114,7 +114,7 @@ func parseSince(text string, now time.Time) (time.Time, error) {
 	if text == "" {
 		return time.Time{}, nil
 	}
-	if age, err := parseAge(text); err == nil && age >= 0 {
+	if age, err := parseAge(text); err == nil {
 		return now.Add(-age), nil
 	}
 	return time.Parse(time.RFC3339, text)

@@ -88,8 +88,10 @@ func TestProgressLines(t *testing.T) {
 	p.at(3)
 	p.last, p.start = p.last.Add(-time.Minute), p.start.Add(-4*time.Second)
 	p.at(6)
+	p.last, p.start = p.last.Add(-time.Minute), p.start.Add(-4*time.Second)
+	p.at(12) // two were made meanwhile
 	p.end()
-	if want := "2 of 10 users\n6 of 10 users, 1 a second, 4s left\n"; want != out.String() {
+	if want := "2 of 10 users\n6 of 10 users, 1 a second, 4s left\n12 of 12 users, 1 a second, 0s left\n"; want != out.String() {
 		t.Errorf("want %q, got %q", want, out.String())
 	}
 }
