@@ -8,6 +8,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null)
 ARGS ?=
 FUZZTIME ?= 1m
 SOAKTIME ?=
+USERS ?= 100000
 BASE ?=
 ifdef QUICK # to try it
 COUNT ?= 1
@@ -25,7 +26,7 @@ tool := go tool -modfile=tools/go.mod
 
 .PHONY: help
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: build
 build: ## bin/clerksync
@@ -46,6 +47,10 @@ test: inngest ## all tests, with the race detector
 .PHONY: e2e
 e2e: inngest ## only the tests of the finished binary against real servers
 	go test -race -timeout 12m ./test/...
+
+.PHONY: test-users
+test-users: ## backfill, repair and check of USERS (100000) who change meanwhile, by an API that fails, with a kill; in five minutes
+	CLERKSYNC_USERS=$(USERS) go test -count=1 -timeout 0 -v -run TestManyUsersInAStream ./test
 
 .PHONY: fuzz
 fuzz: ## each fuzz target for FUZZTIME (1m)
