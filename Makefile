@@ -89,10 +89,10 @@ bench: ## benchmarks and a comparison of whole processes, into docs, in 12 minut
 docs: ## the tables and pictures of docs/architecture.md (a changed Mermaid diagram needs npm and Chromium)
 	go run ./docs/draw
 
-.PHONY: alerts
-alerts: ## deploy/prometheus and deploy/grafana, by Prometheus' own parser and engine
-	go vet -C tools/alerts .
-	go test -C tools/alerts .
+.PHONY: deploy
+deploy: ## the files of deploy/, by the engines that they are for: Prometheus, Compose, Caddy, Helm
+	go vet -C tools/deploy .
+	go test -C tools/deploy -count=1 . # Go's cache does not see files outside of the module
 
 .PHONY: release-check
 release-check: ## .goreleaser.yaml, the workflows, and what the image is built from

@@ -29,7 +29,7 @@ classify() {
     die "$(grep -v -e '^W[0-9]' -e '^/.*\.s$' <<<"$out")"
 }
 
-for file in go.mod tools/go.mod tools/inngest/go.mod tools/alerts/go.mod tools/release/go.mod; do
+for file in go.mod tools/go.mod tools/inngest/go.mod tools/deploy/go.mod tools/release/go.mod; do
   if grep -n '^replace' "$file"; then die "$file replaces a module: what is built is not what go.sum vouches for"; fi
 done
 go mod verify

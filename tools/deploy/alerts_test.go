@@ -1,6 +1,7 @@
-// Package alerts checks deploy/prometheus and deploy/grafana with Prometheus' own parser and engine. It is a module of its own,
-// so that Prometheus is not among clerksync's dependencies.
-package alerts
+// Package deploy checks all of deploy/ with the engines that it is for: alerts and dashboard with Prometheus' own, compose.yaml with
+// Compose's loader, the Caddyfile with Caddy, the chart with Helm and the types of Kubernetes. It is a module of its own, so that none of
+// them is among clerksync's dependencies.
+package deploy
 
 import (
 	"context"

@@ -1,4 +1,4 @@
-package alerts
+package deploy
 
 import (
 	"encoding/json"
