@@ -35,6 +35,17 @@ ingress: {enabled: true, host: sync.example.com, inngest: true}
 env: {FUNCTION_RETRIES: 20, LOG_LEVEL: debug, OTEL_EXPORTER_OTLP_ENDPOINT: "http://otel:4318"}
 networkPolicy: {enabled: false}
 podDisruptionBudget: {enabled: false}`,
+	"workers": `
+existingSecret: clerksync
+worker: {enabled: true, replicas: 3}
+replicas: 4
+env: {LOG_LEVEL: debug}
+ingress: {enabled: true, host: sync.example.com}
+serviceMonitor: {enabled: true}`,
+	"workers, scaled": `
+existingSecret: clerksync
+worker: {enabled: true}
+autoscaling: {enabled: true}`,
 	"everything": `
 existingSecret: clerksync
 image: {tag: 1.2.3}
@@ -82,31 +93,51 @@ func render(t *testing.T, text string) (map[string]string, error) {
 	return byName, nil
 }
 
+// component is what the chart makes for the server, and for the workers.
+type component struct {
+	Deployment *apps.Deployment
+	Service    *core.Service
+	Autoscaler *autoscaling.HorizontalPodAutoscaler
+	Disruption *policy.PodDisruptionBudget
+}
+
 // manifests are the objects of a rendered chart; nil where one is not made.
 type manifests struct {
-	Deployment  *apps.Deployment
-	Service     *core.Service
-	Ingress     *networking.Ingress
-	Autoscaler  *autoscaling.HorizontalPodAutoscaler
-	Disruption  *policy.PodDisruptionBudget
-	Network     *networking.NetworkPolicy
-	Monitor     *monitoring.ServiceMonitor
-	Rules       *monitoring.PrometheusRule
+	component // the server's
+	Worker    component
+	Ingress   *networking.Ingress
+	Network   *networking.NetworkPolicy
+	Monitor   *monitoring.ServiceMonitor
+	Rules     *monitoring.PrometheusRule
+
+	Made        []string // kinds, with the component
 	Notes, text string
+}
+
+// components are those that are made.
+func (m *manifests) components() map[string]component {
+	all := map[string]component{"server": m.component}
+	if m.Worker.Deployment != nil {
+		all["worker"] = m.Worker
+	}
+	return all
 }
 
 // kinds are the objects that the chart may make, each read by the type of its API: what that does not know is an error.
 func (m *manifests) kinds() map[string]func(text []byte) error {
-	return map[string]func([]byte) error{
-		"apps/v1/Deployment":                      decode(&m.Deployment),
-		"v1/Service":                              decode(&m.Service),
+	kinds := map[string]func([]byte) error{
 		"networking.k8s.io/v1/Ingress":            decode(&m.Ingress),
 		"networking.k8s.io/v1/NetworkPolicy":      decode(&m.Network),
-		"autoscaling/v2/HorizontalPodAutoscaler":  decode(&m.Autoscaler),
-		"policy/v1/PodDisruptionBudget":           decode(&m.Disruption),
 		"monitoring.coreos.com/v1/ServiceMonitor": decode(&m.Monitor),
 		"monitoring.coreos.com/v1/PrometheusRule": decode(&m.Rules),
 	}
+	for name, c := range map[string]*component{"server": &m.component, "worker": &m.Worker} {
+		kinds["apps/v1/Deployment "+name] = decode(&c.Deployment)
+		kinds["v1/Service "+name] = decode(&c.Service)
+		kinds["autoscaling/v2/HorizontalPodAutoscaler "+name] = decode(&c.Autoscaler)
+		kinds["policy/v1/PodDisruptionBudget "+name] = decode(&c.Disruption)
+	}
+	return kinds
 }
 
 func decode[T any](into **T) func([]byte) error {
@@ -129,25 +160,33 @@ func objects(t *testing.T, text string) manifests {
 	kinds := m.kinds()
 	for name, text := range files {
 		m.text += text
-		switch {
-		case name == "NOTES.txt":
+		if name == "NOTES.txt" {
 			m.Notes = text
 			continue
-		case strings.TrimSpace(text) == "":
-			continue
 		}
-		var kind struct{ APIVersion, Kind string }
-		if err := yaml.Unmarshal([]byte(text), &kind); err != nil {
-			t.Fatalf("%s: %v\n%s", name, err, text)
-		}
-		decode, known := kinds[kind.APIVersion+"/"+kind.Kind]
-		if !known {
-			t.Fatalf("%s: want a known kind, got %+v", name, kind)
-		}
-		if err := decode([]byte(text)); err != nil {
-			t.Fatalf("%s: %v\n%s", name, err, text)
+		for _, text := range strings.Split(text, "\n---\n") {
+			if strings.TrimSpace(text) == "" {
+				continue
+			}
+			var kind struct {
+				APIVersion, Kind string
+				Metadata         struct{ Labels map[string]string }
+			}
+			if err := yaml.Unmarshal([]byte(text), &kind); err != nil {
+				t.Fatalf("%s: %v\n%s", name, err, text)
+			}
+			id := strings.TrimSpace(kind.APIVersion + "/" + kind.Kind + " " + kind.Metadata.Labels["app.kubernetes.io/component"])
+			decode, known := kinds[id]
+			if !known {
+				t.Fatalf("%s: want a known kind, got %s", name, id)
+			}
+			if err := decode([]byte(text)); err != nil {
+				t.Fatalf("%s: %v\n%s", name, err, text)
+			}
+			m.Made = append(m.Made, id[strings.LastIndexByte(id, '/')+1:])
 		}
 	}
+	slices.Sort(m.Made)
 	return m
 }
 
@@ -171,6 +210,7 @@ func TestChartRefuses(t *testing.T) {
 		{"dev mode", `{existingSecret: s, env: {INNGEST_DEV: "1"}}`, "INNGEST_DEV"},
 		{"another port", `{existingSecret: s, env: {PORT: "80"}}`, "PORT"},
 		{"an Ingress without a host", `{existingSecret: s, ingress: {enabled: true}}`, "ingress.host: the name that Clerk sends to"},
+		{"functions called from outside that workers run", `{existingSecret: s, worker: {enabled: true}, ingress: {enabled: true, host: a, inngest: true}}`, "ingress.inngest: workers"},
 		{"replicas in words", `{existingSecret: s, replicas: two}`, "replicas"},
 	} {
 		if _, err := render(t, tt.values); err == nil || !strings.Contains(err.Error(), tt.want) {
@@ -197,24 +237,20 @@ func TestChartKnowsTheVariables(t *testing.T) {
 
 func TestChartMakes(t *testing.T) {
 	t.Parallel()
+	server := []string{"Deployment server", "Service server"}
+	worker := []string{"Deployment worker", "Service worker"}
+	both := []string{"PodDisruptionBudget server", "PodDisruptionBudget worker", "NetworkPolicy"}
+	scalers := []string{"HorizontalPodAutoscaler server", "HorizontalPodAutoscaler worker"}
 	want := map[string][]string{
-		"as it is":   {"Deployment", "Disruption", "Network", "Service"},
-		"public":     {"Deployment", "Ingress", "Service"},
-		"everything": {"Autoscaler", "Deployment", "Disruption", "Ingress", "Monitor", "Network", "Rules", "Service"},
+		"as it is":        slices.Concat(server, both[:1], both[2:]),
+		"public":          slices.Concat(server, []string{"Ingress"}),
+		"workers":         slices.Concat(server, worker, both, []string{"Ingress", "ServiceMonitor"}),
+		"workers, scaled": slices.Concat(server, worker, both, scalers),
+		"everything":      slices.Concat(server, both[:1], both[2:], scalers[:1], []string{"Ingress", "ServiceMonitor", "PrometheusRule"}),
 	}
 	for name, text := range valueSets {
-		m := objects(t, text)
-		var got []string
-		for kind, made := range map[string]bool{
-			"Deployment": m.Deployment != nil, "Service": m.Service != nil, "Ingress": m.Ingress != nil, "Autoscaler": m.Autoscaler != nil,
-			"Disruption": m.Disruption != nil, "Network": m.Network != nil, "Monitor": m.Monitor != nil, "Rules": m.Rules != nil,
-		} {
-			if made {
-				got = append(got, kind)
-			}
-		}
-		slices.Sort(got)
-		if !slices.Equal(want[name], got) {
+		slices.Sort(want[name])
+		if got := objects(t, text).Made; !slices.Equal(want[name], got) {
 			t.Errorf("%s: want %v, got %v", name, want[name], got)
 		}
 	}
@@ -222,23 +258,27 @@ func TestChartMakes(t *testing.T) {
 
 func TestChartContainsItsPods(t *testing.T) {
 	t.Parallel()
-	for name, text := range valueSets {
-		pod := objects(t, text).Deployment.Spec.Template.Spec
-		s := pod.SecurityContext
-		if s == nil || !is(s.RunAsNonRoot, true) || !is(s.RunAsUser, 65532) || s.SeccompProfile == nil || s.SeccompProfile.Type != core.SeccompProfileTypeRuntimeDefault {
-			t.Errorf("%s: want not root, and RuntimeDefault, got %+v", name, s)
-		}
-		if !is(pod.AutomountServiceAccountToken, false) {
-			t.Errorf("%s: want no token of the API in the pod", name)
-		}
-		for _, c := range pod.Containers {
-			s := c.SecurityContext
-			if s == nil || !is(s.ReadOnlyRootFilesystem, true) || !is(s.AllowPrivilegeEscalation, false) || s.Capabilities == nil ||
-				!slices.Equal(s.Capabilities.Drop, []core.Capability{"ALL"}) || len(s.Capabilities.Add) > 0 {
-				t.Errorf("%s: %s: want a read-only root, no escalation, no capabilities, got %+v", name, c.Name, s)
+	for set, text := range valueSets {
+		m := objects(t, text)
+		for component, made := range m.components() {
+			name := set + ": " + component
+			pod := made.Deployment.Spec.Template.Spec
+			s := pod.SecurityContext
+			if s == nil || !is(s.RunAsNonRoot, true) || !is(s.RunAsUser, 65532) || s.SeccompProfile == nil || s.SeccompProfile.Type != core.SeccompProfileTypeRuntimeDefault {
+				t.Errorf("%s: want not root, and RuntimeDefault, got %+v", name, s)
 			}
-			if c.Resources.Requests.Cpu().IsZero() || c.Resources.Requests.Memory().IsZero() || c.Resources.Limits.Memory().IsZero() {
-				t.Errorf("%s: %s: want requests and a limit of memory, got %+v", name, c.Name, c.Resources)
+			if !is(pod.AutomountServiceAccountToken, false) {
+				t.Errorf("%s: want no token of the API in the pod", name)
+			}
+			for _, c := range pod.Containers {
+				s := c.SecurityContext
+				if s == nil || !is(s.ReadOnlyRootFilesystem, true) || !is(s.AllowPrivilegeEscalation, false) || s.Capabilities == nil ||
+					!slices.Equal(s.Capabilities.Drop, []core.Capability{"ALL"}) || len(s.Capabilities.Add) > 0 {
+					t.Errorf("%s: want a read-only root, no escalation, no capabilities, got %+v", name, s)
+				}
+				if c.Resources.Requests.Cpu().IsZero() || c.Resources.Requests.Memory().IsZero() || c.Resources.Limits.Memory().IsZero() {
+					t.Errorf("%s: want requests and a limit of memory, got %+v", name, c.Resources)
+				}
 			}
 		}
 	}
@@ -246,58 +286,97 @@ func TestChartContainsItsPods(t *testing.T) {
 
 func is[T comparable](p *T, want T) bool { return p != nil && *p == want }
 
+// requires are the variables that a program requires in cloud mode, as docs/configuration.md says.
+func requires(t *testing.T, program string) []string {
+	t.Helper()
+	row := found(t, "../../docs/configuration.md", "(?m)^\\| `"+program+"` \\| (.*) \\|$")[0]
+	return strings.Split(strings.ReplaceAll(row, "`", ""), ", ")
+}
+
 func TestChartAgreesWithTheProgram(t *testing.T) {
 	t.Parallel()
-	for name, text := range valueSets {
+	for set, text := range valueSets {
 		m := objects(t, text)
-		pod := m.Deployment.Spec.Template.Spec
-		c := pod.Containers[0]
-		if !slices.Equal(c.Args, []string{"serve"}) || c.Command != nil {
-			t.Errorf("%s: want the image's program to serve, got %v %v", name, c.Command, c.Args)
-		}
-		seen := map[string]bool{}
-		for _, e := range c.Env {
-			if seen[e.Name] {
-				t.Errorf("%s: %s is set twice", name, e.Name)
+		for component, made := range m.components() {
+			name := set + ": " + component
+			pod := made.Deployment.Spec.Template.Spec
+			c := pod.Containers[0]
+			args := []string{"serve"}
+			switch {
+			case component == "worker":
+				args = []string{"worker"}
+			case m.Worker.Deployment != nil:
+				args = append(args, "--no-functions")
 			}
-			seen[e.Name] = true
-			if !slices.Contains(variables(t), e.Name) && !strings.HasPrefix(e.Name, "OTEL_") {
-				t.Errorf("%s: %s is no variable of the program", name, e.Name)
+			if !slices.Equal(args, c.Args) || c.Command != nil {
+				t.Errorf("%s: want the image's program with %v, got %v %v", name, args, c.Command, c.Args)
 			}
-			ref := e.ValueFrom != nil && e.ValueFrom.SecretKeyRef != nil
-			if want := slices.Contains(secretVariables, e.Name); want != ref {
-				t.Errorf("%s: %s: want a reference to the Secret: %t, got %+v", name, e.Name, want, e)
+			checkEnv(t, name, c.Env, requires(t, "clerksync "+strings.Join(args, " ")))
+			if len(c.Ports) != 1 || c.Ports[0].ContainerPort != port {
+				t.Fatalf("%s: want the port %d, got %+v", name, port, c.Ports)
 			}
-			if ref {
-				r := e.ValueFrom.SecretKeyRef
-				needed := slices.Contains(secretVariables[:4], e.Name)
-				if r.Name != "clerksync" || r.Key != e.Name || needed == is(r.Optional, true) {
-					t.Errorf("%s: %s: want its key of the Secret, needed: %t, got %+v", name, e.Name, needed, r)
+			ready := map[string]string{"server": "/healthz", "worker": "/readyz"}[component]
+			for _, probe := range []struct {
+				is   *core.Probe
+				path string
+			}{{c.StartupProbe, "/readyz"}, {c.ReadinessProbe, ready}, {c.LivenessProbe, "/healthz"}} {
+				if p := probe.is; p == nil || p.HTTPGet == nil || p.HTTPGet.Path != probe.path || p.HTTPGet.Port.StrVal != c.Ports[0].Name {
+					t.Errorf("%s: want a probe of %s, got %+v", name, probe.path, p)
 				}
 			}
-		}
-		for _, e := range append(slices.Clone(secretVariables), "PUBLIC_URL") {
-			if !seen[e] {
-				t.Errorf("%s: want %s set", name, e)
+			pause := int64(0)
+			if c.Lifecycle != nil && c.Lifecycle.PreStop != nil && c.Lifecycle.PreStop.Sleep != nil {
+				pause = c.Lifecycle.PreStop.Sleep.Seconds
+			}
+			if pause == 0 && component == "server" {
+				t.Errorf("%s: want a pause before it refuses connections", name)
+			}
+			if grace := pod.TerminationGracePeriodSeconds; grace == nil || *grace < pause+int64(stopsWithin.Seconds()) {
+				t.Errorf("%s: want after a pause of %d s still %v to stop in, got %v", name, pause, stopsWithin, grace)
+			}
+			if p := made.Service.Spec.Ports; len(p) != 1 || p[0].TargetPort.StrVal != c.Ports[0].Name {
+				t.Errorf("%s: want the Service to lead to the port %s, got %+v", name, c.Ports[0].Name, p)
 			}
 		}
-		if len(c.Ports) != 1 || c.Ports[0].ContainerPort != port {
-			t.Errorf("%s: want the port %d, got %+v", name, port, c.Ports)
+	}
+}
+
+// checkEnv wants what is required and no other secret that is, each by reference, and else only variables of the program.
+func checkEnv(t *testing.T, name string, env []core.EnvVar, required []string) {
+	t.Helper()
+	var needed []string
+	seen := map[string]bool{}
+	for _, e := range env {
+		if seen[e.Name] {
+			t.Errorf("%s: %s is set twice", name, e.Name)
 		}
-		for probe, p := range map[string]*core.Probe{"/readyz": c.StartupProbe, "/healthz": c.ReadinessProbe, "/healthz ": c.LivenessProbe} {
-			if p == nil || p.HTTPGet == nil || p.HTTPGet.Path != strings.TrimSpace(probe) || p.HTTPGet.Port.StrVal != c.Ports[0].Name {
-				t.Errorf("%s: want a probe of %s, got %+v", name, probe, p)
-			}
+		seen[e.Name] = true
+		if !slices.Contains(variables(t), e.Name) && !strings.HasPrefix(e.Name, "OTEL_") {
+			t.Errorf("%s: %s is no variable of the program", name, e.Name)
 		}
-		pause := int64(0)
-		if c.Lifecycle != nil && c.Lifecycle.PreStop != nil && c.Lifecycle.PreStop.Sleep != nil {
-			pause = c.Lifecycle.PreStop.Sleep.Seconds
+		ref := e.ValueFrom != nil && e.ValueFrom.SecretKeyRef != nil
+		if want := slices.Contains(secretVariables, e.Name); want != ref {
+			t.Errorf("%s: %s: want a reference to the Secret: %t, got %+v", name, e.Name, want, e)
 		}
-		if grace := pod.TerminationGracePeriodSeconds; pause == 0 || grace == nil || *grace < pause+int64(stopsWithin.Seconds()) {
-			t.Errorf("%s: want a pause, and then %v to stop in, got %d of %v s", name, stopsWithin, pause, grace)
+		if !ref {
+			continue
 		}
-		if !slices.ContainsFunc(m.Service.Spec.Ports, func(p core.ServicePort) bool { return p.TargetPort.StrVal == c.Ports[0].Name }) {
-			t.Errorf("%s: want the Service to lead to the port %s, got %+v", name, c.Ports[0].Name, m.Service.Spec.Ports)
+		r := e.ValueFrom.SecretKeyRef
+		if r.Name != "clerksync" || r.Key != e.Name {
+			t.Errorf("%s: %s: want its key of the Secret, got %+v", name, e.Name, r)
+		}
+		if !is(r.Optional, true) {
+			needed = append(needed, e.Name)
+		}
+	}
+	slices.Sort(needed)
+	if want := slices.Sorted(slices.Values(required)); !slices.Equal(want, needed) {
+		t.Errorf("%s: want the secrets %v and no others, got %v", name, want, needed)
+	}
+	functions := slices.Contains(required, "DATABASE_URI")
+	for _, optional := range []string{"INNGEST_SIGNING_KEY_FALLBACK", "CLERK_SECRET_KEY"} {
+		if seen[optional] != functions {
+			t.Errorf("%s: want %s: %t, got %t", name, optional, functions, seen[optional])
 		}
 	}
 }
@@ -305,55 +384,78 @@ func TestChartAgreesWithTheProgram(t *testing.T) {
 // Each object that picks pods picks the Deployment's, and each that names an object names one that is there.
 func TestChartHangsTogether(t *testing.T) {
 	t.Parallel()
-	m := objects(t, valueSets["everything"])
-	pods := m.Deployment.Spec.Template.Labels
-	for _, label := range []string{"app.kubernetes.io/version", "helm.sh/chart"} { // an upgrade changes them, and a selector never may
-		if m.Deployment.Spec.Selector.MatchLabels[label] != "" {
-			t.Errorf("Deployment picks by %s", label)
+	for set, text := range valueSets {
+		m := objects(t, text)
+		for component, made := range m.components() {
+			name := set + ": " + component
+			selector := made.Deployment.Spec.Selector.MatchLabels
+			for _, label := range []string{"app.kubernetes.io/version", "helm.sh/chart"} { // an upgrade changes them, and a selector never may
+				if selector[label] != "" {
+					t.Errorf("%s: picked by %s", name, label)
+				}
+			}
+			if selector["app.kubernetes.io/component"] != component {
+				t.Errorf("%s: want its own pods picked, got %v", name, selector)
+			}
+			picks := map[string]map[string]string{
+				"Deployment": selector, "Service": made.Service.Spec.Selector,
+				"spread": made.Deployment.Spec.Template.Spec.TopologySpreadConstraints[0].LabelSelector.MatchLabels,
+			}
+			if made.Disruption != nil {
+				picks["PodDisruptionBudget"] = made.Disruption.Spec.Selector.MatchLabels
+			}
+			for what, got := range picks {
+				if !maps.Equal(selector, got) || !within(got, made.Deployment.Spec.Template.Labels) {
+					t.Errorf("%s: %s picks %v, want %v of %v", name, what, got, selector, made.Deployment.Spec.Template.Labels)
+				}
+			}
+			if m.Network != nil && !within(m.Network.Spec.PodSelector.MatchLabels, made.Deployment.Spec.Template.Labels) {
+				t.Errorf("%s: NetworkPolicy picks %v", name, m.Network.Spec.PodSelector.MatchLabels)
+			}
+			if m.Monitor != nil {
+				if e := m.Monitor.Spec.Endpoints[0]; e.Path != "/metrics" || e.Port != made.Service.Spec.Ports[0].Name || !within(m.Monitor.Spec.Selector.MatchLabels, made.Service.Labels) {
+					t.Errorf("%s: want the ServiceMonitor to ask its Service for /metrics, got %+v", name, m.Monitor.Spec)
+				}
+			}
+			if made.Autoscaler == nil {
+				if made.Deployment.Spec.Replicas == nil {
+					t.Errorf("%s: want a number of replicas", name)
+				}
+				continue
+			}
+			if r := made.Autoscaler.Spec.ScaleTargetRef; r.Name != made.Deployment.Name || r.Kind != "Deployment" || r.APIVersion != "apps/v1" || made.Deployment.Spec.Replicas != nil {
+				t.Errorf("%s: want the autoscaler alone to scale the Deployment, got %+v, %v", name, r, made.Deployment.Spec.Replicas)
+			}
 		}
-	}
-	for what, selector := range map[string]map[string]string{
-		"Deployment": m.Deployment.Spec.Selector.MatchLabels, "Service": m.Service.Spec.Selector, "PodDisruptionBudget": m.Disruption.Spec.Selector.MatchLabels,
-		"NetworkPolicy": m.Network.Spec.PodSelector.MatchLabels, "spread": m.Deployment.Spec.Template.Spec.TopologySpreadConstraints[0].LabelSelector.MatchLabels,
-	} {
-		picked := maps.Equal(selector, m.Deployment.Spec.Selector.MatchLabels)
-		for label, value := range selector {
-			picked = picked && pods[label] == value
-		}
-		if !picked {
-			t.Errorf("%s picks %v, the pods have %v", what, selector, pods)
-		}
-	}
-	for label, value := range m.Monitor.Spec.Selector.MatchLabels {
-		if m.Service.Labels[label] != value {
-			t.Errorf("ServiceMonitor picks %s=%s, the Service has %v", label, value, m.Service.Labels)
-		}
-	}
-	if e := m.Monitor.Spec.Endpoints[0]; e.Path != "/metrics" || e.Port != m.Service.Spec.Ports[0].Name {
-		t.Errorf("ServiceMonitor: want /metrics at the Service's port, got %+v", e)
-	}
-	if r := m.Autoscaler.Spec.ScaleTargetRef; r.Name != m.Deployment.Name || r.Kind != "Deployment" || r.APIVersion != "apps/v1" {
-		t.Errorf("HorizontalPodAutoscaler: want the Deployment, got %+v", r)
-	}
-	if m.Deployment.Spec.Replicas != nil {
-		t.Error("Deployment: want no number of replicas beside the autoscaler's")
-	}
-	for _, rule := range m.Ingress.Spec.Rules {
-		for _, p := range rule.HTTP.Paths {
-			if b := p.Backend.Service; b.Name != m.Service.Name || b.Port.Name != m.Service.Spec.Ports[0].Name {
-				t.Errorf("Ingress: want the Service, got %+v", b)
+		if m.Ingress != nil {
+			for _, p := range m.Ingress.Spec.Rules[0].HTTP.Paths {
+				if b := p.Backend.Service; b.Name != m.Service.Name || b.Port.Name != m.Service.Spec.Ports[0].Name {
+					t.Errorf("%s: Ingress: want the server's Service, got %+v", set, b)
+				}
 			}
 		}
 	}
-	if m.Deployment.Labels["app.kubernetes.io/version"] != "1.2.3" || !strings.HasSuffix(m.Deployment.Spec.Template.Spec.Containers[0].Image, ":1.2.3") {
+	if m := objects(t, valueSets["workers"]); *m.Deployment.Spec.Replicas != 4 || *m.Worker.Deployment.Spec.Replicas != 3 {
+		t.Errorf("want 4 servers and 3 workers, got %d, %d", *m.Deployment.Spec.Replicas, *m.Worker.Deployment.Spec.Replicas)
+	}
+	if m := objects(t, valueSets["everything"]); m.Deployment.Labels["app.kubernetes.io/version"] != "1.2.3" || !strings.HasSuffix(m.Deployment.Spec.Template.Spec.Containers[0].Image, ":1.2.3") {
 		t.Errorf("want the image's tag, got %v", m.Deployment.Labels)
 	}
+}
+
+func within(part, all map[string]string) bool {
+	for key, value := range part {
+		if all[key] != value {
+			return false
+		}
+	}
+	return len(part) > 0
 }
 
 // From outside there is the webhook, and Inngest's route only where somebody says so.
 func TestChartExposesTheWebhookAlone(t *testing.T) {
 	t.Parallel()
-	for name, want := range map[string][]string{"everything": {webhookPath}, "public": {webhookPath, inngestPath}} {
+	for name, want := range map[string][]string{"everything": {webhookPath}, "workers": {webhookPath}, "public": {webhookPath, inngestPath}} {
 		m := objects(t, valueSets[name])
 		var got []string
 		for _, rule := range m.Ingress.Spec.Rules {
@@ -367,8 +469,11 @@ func TestChartExposesTheWebhookAlone(t *testing.T) {
 		if !slices.Equal(want, got) {
 			t.Errorf("%s: want %v, got %v", name, want, got)
 		}
-		url := map[string]string{"everything": "http://sync-clerksync.auth.svc:80", "public": "https://sync.example.com"}[name]
-		if !strings.Contains(m.text, "value: "+url+"\n") || !strings.Contains(m.Notes, url+inngestPath) {
+		if url := map[string]string{"everything": "http://sync-clerksync.auth.svc:80", "public": "https://sync.example.com"}[name]; url == "" {
+			if strings.Contains(m.text, "PUBLIC_URL") || strings.Contains(m.Notes, inngestPath) {
+				t.Errorf("%s: want nobody to call the functions, got\n%s", name, m.Notes)
+			}
+		} else if !strings.Contains(m.text, "value: "+url+"\n") || !strings.Contains(m.Notes, url+inngestPath) {
 			t.Errorf("%s: want Inngest to find the functions at %s, got\n%s", name, url, m.Notes)
 		}
 		if !strings.Contains(m.Notes, "https://sync.example.com"+webhookPath) {

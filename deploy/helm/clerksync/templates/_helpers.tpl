@@ -2,43 +2,53 @@
 {{- if contains .Chart.Name .Release.Name }}{{ .Release.Name | trunc 50 | trimSuffix "-" }}{{ else }}{{ printf "%s-%s" .Release.Name .Chart.Name | trunc 50 | trimSuffix "-" }}{{ end }}
 {{- end }}
 
-{{- define "clerksync.selector" -}}
+{{/* Of all that the release makes. */}}
+{{- define "clerksync.instance" -}}
 app.kubernetes.io/name: {{ .Chart.Name }}
 app.kubernetes.io/instance: {{ .Release.Name }}
-app.kubernetes.io/component: server
 {{- end }}
 
 {{- define "clerksync.labels" -}}
-{{ include "clerksync.selector" . }}
+{{ include "clerksync.instance" . }}
 app.kubernetes.io/version: {{ .Values.image.tag | default .Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 {{- end }}
 
-{{/* The environment: secrets by reference, the rest from values. */}}
+{{/* What runs: the server, and workers where the functions are apart. */}}
+{{- define "clerksync.components" -}}
+server{{ if .Values.worker.enabled }} worker{{ end }}
+{{- end }}
+
+{{- define "clerksync.componentName" -}}
+{{ include "clerksync.name" .root }}{{ if eq .component "worker" }}-worker{{ end }}
+{{- end }}
+
 {{- define "clerksync.env" -}}
-{{- $secret := required "existingSecret: name the Secret with CLERK_WEBHOOK_SECRET, DATABASE_URI, INNGEST_API_KEY and INNGEST_SIGNING_KEY" .Values.existingSecret }}
-{{- range $name := list "CLERK_WEBHOOK_SECRET" "DATABASE_URI" "INNGEST_API_KEY" "INNGEST_SIGNING_KEY" }}
+{{- $values := .root.Values }}
+{{- $secret := required "existingSecret: name the Secret with CLERK_WEBHOOK_SECRET, DATABASE_URI, INNGEST_API_KEY and INNGEST_SIGNING_KEY" $values.existingSecret }}
+{{- $bridge := eq .component "server" }}
+{{- $functions := or (eq .component "worker") (not $values.worker.enabled) }}
+{{- range $name := concat (ternary (list "CLERK_WEBHOOK_SECRET" "INNGEST_API_KEY") list $bridge) (ternary (list "DATABASE_URI" "INNGEST_SIGNING_KEY") list $functions) }}
 - name: {{ $name }}
   valueFrom:
     secretKeyRef: {name: {{ $secret }}, key: {{ $name }}}
 {{- end }}
-{{- range $name := list "INNGEST_SIGNING_KEY_FALLBACK" "CLERK_SECRET_KEY" }}
+{{- range $name := ternary (list "INNGEST_SIGNING_KEY_FALLBACK" "CLERK_SECRET_KEY") list $functions }}
 - name: {{ $name }}
   valueFrom:
     secretKeyRef: {name: {{ $secret }}, key: {{ $name }}, optional: true}
 {{- end }}
-{{- if not (hasKey .Values.env "PUBLIC_URL") }}
-{{- if and .Values.ingress.enabled .Values.ingress.inngest }}
-- name: PUBLIC_URL
-  value: https://{{ .Values.ingress.host }}
-{{- else }}
-- name: PUBLIC_URL # inside: all replicas by one name
-  value: http://{{ include "clerksync.name" . }}.{{ .Release.Namespace }}.svc:{{ .Values.service.port }}
+{{- if and $bridge $functions (not (hasKey $values.env "PUBLIC_URL")) }}
+- name: PUBLIC_URL # where Inngest finds all replicas by one name
+  value: {{ include "clerksync.url" .root }}
 {{- end }}
-{{- end }}
-{{- range $name, $value := .Values.env }}
+{{- range $name, $value := $values.env }}
 - name: {{ $name }}
   value: {{ $value | quote }}
 {{- end }}
+{{- end }}
+
+{{- define "clerksync.url" -}}
+{{- if and .Values.ingress.enabled .Values.ingress.inngest }}https://{{ .Values.ingress.host }}{{ else }}http://{{ include "clerksync.name" . }}.{{ .Release.Namespace }}.svc:{{ .Values.service.port }}{{ end }}
 {{- end }}
