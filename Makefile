@@ -52,6 +52,13 @@ e2e: inngest ## only the tests of the finished binary against real servers
 test-users: ## backfill, repair and check of USERS (100000) who change meanwhile, by an API that fails, with a kill; in five minutes
 	CLERKSYNC_USERS=$(USERS) go test -count=1 -timeout 0 -v -run TestManyUsersInAStream ./test
 
+.PHONY: test-fleet
+test-fleet: inngest ## three replicas behind deploy/Caddyfile, Inngest on PostgreSQL and Redis: replaced and killed under load, and their throughput
+	tools/fleet.sh
+	go vet -C tools/deploy ./proxy
+	go test -C tools/deploy -count=1 ./proxy
+	go test -tags fleet -count=1 -timeout 30m -v -run TestFleet ./test
+
 .PHONY: fuzz
 fuzz: ## each fuzz target for FUZZTIME (1m)
 	@pkgs=$$(go list ./...); \

@@ -9,7 +9,7 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 )
 
-// The Caddyfile as Caddy's parser reads it. What Caddy makes of it is tested in ./proxy.
+// The Caddyfile as Caddy's parser reads it. What Caddy makes of it is tested in ./proxy, and under load by `make test-fleet`.
 func TestCaddyfile(t *testing.T) {
 	t.Setenv("SITE_ADDRESS", "sync.example.com")
 	text := []byte(read(t, "../../deploy/Caddyfile"))

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"path"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -18,6 +19,7 @@ import (
 	"helm.sh/helm/v4/pkg/engine"
 	apps "k8s.io/api/apps/v1"
 	autoscaling "k8s.io/api/autoscaling/v2"
+	batch "k8s.io/api/batch/v1"
 	core "k8s.io/api/core/v1"
 	networking "k8s.io/api/networking/v1"
 	policy "k8s.io/api/policy/v1"
@@ -164,7 +166,7 @@ func objects(t *testing.T, text string) manifests {
 			m.Notes = text
 			continue
 		}
-		for _, text := range strings.Split(text, "\n---\n") {
+		for text := range strings.SplitSeq(text, "\n---\n") {
 			if strings.TrimSpace(text) == "" {
 				continue
 			}
@@ -545,6 +547,27 @@ func TestChartAgreesWithCapacity(t *testing.T) {
 	}
 	if got := *m.Autoscaler.Spec.MinReplicas; got != 2 {
 		t.Errorf("want two replicas at least, got %d", got)
+	}
+}
+
+// The manifest that docs/deployment.md shows is one, and as contained as the chart's pods.
+func TestJobOfTheDocs(t *testing.T) {
+	t.Parallel()
+	_, text, _ := strings.Cut(read(t, "../../docs/deployment.md"), "   # once.yaml\n")
+	text, _, _ = strings.Cut(text, "   ```\n")
+	var job batch.Job
+	if err := yaml.UnmarshalStrict([]byte(text), &job); err != nil {
+		t.Fatal(err)
+	}
+	pod := job.Spec.Template.Spec
+	if job.Kind != "Job" || len(pod.Containers) != 1 || !slices.Equal(pod.Containers[0].Args, []string{"backfill"}) {
+		t.Errorf("want a Job that loads all users, got %+v", job)
+	}
+	m := objects(t, valueSets["as it is"])
+	want := m.Deployment.Spec.Template.Spec
+	want.SecurityContext.RunAsGroup = nil
+	if !reflect.DeepEqual(want.SecurityContext, pod.SecurityContext) || !reflect.DeepEqual(want.Containers[0].SecurityContext, pod.Containers[0].SecurityContext) {
+		t.Errorf("want it as contained as the chart's pods, got %+v, %+v", pod.SecurityContext, pod.Containers[0].SecurityContext)
 	}
 }
 
