@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/url"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
@@ -61,7 +62,11 @@ func (f *Functions) work(ctx context.Context) error {
 	defer end()
 	connecting := context.AfterFunc(ctx, end)
 	conn, err := inngestgo.Connect(life, f.connectOptions())
-	if err != nil {
+	switch {
+	case err == nil:
+	case strings.Contains(err.Error(), "fallback"): // all that inngestgo says where no key is accepted
+		return ErrSigningKey
+	default:
 		return err
 	}
 	defer f.disconnect(ctx, conn)

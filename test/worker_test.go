@@ -17,11 +17,16 @@ func newApart(t *testing.T) *world {
 	return w
 }
 
-// startWorker starts one more worker, and waits until Inngest can give it runs.
+// startWorker starts one more worker of the Dev Server, and waits until it can be given runs.
 func (w *world) startWorker() (p *process, url string) {
 	w.t.Helper()
+	return w.startWorkerWith("INNGEST_DEV=" + w.devURL)
+}
+
+func (w *world) startWorkerWith(env ...string) (p *process, url string) {
+	w.t.Helper()
 	port := freePort(w.t)
-	p = start(w.t, []string{"PORT=" + port, "DATABASE_URI=" + w.dbURI, "INNGEST_DEV=" + w.devURL}, binary, "worker")
+	p = start(w.t, append(env, "PORT="+port, "DATABASE_URI="+w.dbURI), binary, "worker")
 	w.apps = append(w.apps, p)
 	p.listens("http://127.0.0.1:"+port+"/readyz", http.StatusOK)
 	return p, "http://127.0.0.1:" + port
@@ -108,5 +113,30 @@ func TestRoutesApart(t *testing.T) {
 	}
 	if _, body := get(t, w.appURL+"/metrics"); strings.Contains(body, "clerksync_function") || !strings.Contains(body, "clerksync_webhook") {
 		t.Errorf("want a bridge's metrics, got\n%s", body)
+	}
+}
+
+// A self-hosted Inngest lets no worker in without its key, and takes either while it is rotated.
+func TestWorkerOfSelfHostedInngest(t *testing.T) {
+	t.Parallel()
+	needInngest(t)
+	w := newWorld(t, withoutInngest, func(w *world) {
+		inCloud(w.devURL)(w)
+		w.apart = true
+	})
+	w.startCloud("key")
+	stranger := start(t, []string{"PORT=" + freePort(t), "DATABASE_URI=" + w.dbURI, "INNGEST_BASE_URL=" + w.devURL, "INNGEST_SIGNING_KEY=signkey-test-00"}, binary, "worker")
+	waitFor(t, "a worker with another key to say that it is not connected", func() bool {
+		return stranger.find(func(l line) bool {
+			return l.str("msg") == "worker not connected" && l.str("error") == "the signing key is not accepted"
+		}) != nil
+	})
+	w.startWorkerWith("INNGEST_BASE_URL="+w.devURL, "INNGEST_SIGNING_KEY=signkey-test-00", "INNGEST_SIGNING_KEY_FALLBACK="+signingKey)
+	w.do("created", "user.created", user(newID("user"), 10))
+	if strings.Contains(stranger.output(), "signkey") {
+		t.Errorf("want no key logged, got\n%s", stranger.output())
+	}
+	if stranger.find(func(l line) bool { return l.str("msg") == "worker connected" }) != nil {
+		t.Error("want a worker with another key refused, it was connected")
 	}
 }
