@@ -143,17 +143,19 @@ func (d *doctor) readServing(ctx context.Context, f facts) (inngest.Serving, err
 	return d.inngest.Serving(ctx, s.url)
 }
 
-// apart are the remedies where webhooks and functions are not the work of one program.
+// Remedies where webhooks and functions are not the work of one program.
 const (
-	noWorker  = "start `clerksync worker`, or the server without --no-functions and sync the app anew"
-	tooMany   = "start the server with --no-functions, or stop the workers and sync the app: Inngest calls functions in one place"
-	notServed = http.StatusNotFound // of /api/inngest
+	noWorker = "start `clerksync worker`, or the server without --no-functions and sync the app anew"
+	tooMany  = "start the server with --no-functions, or stop the workers and sync the app: Inngest calls functions in one place"
 )
+
+// notServed is what a server that takes webhooks only answers at /api/inngest.
+const notServed = inngest.StatusError(http.StatusNotFound)
 
 func (d *doctor) checkMode(f facts) (string, error) {
 	s, err := f.serving()
 	app, appErr := f.app()
-	bridgeAlone := errors.Is(err, inngest.StatusError(notServed))
+	bridgeAlone := errors.Is(err, notServed)
 	want := "cloud"
 	if d.cfg.Inngest.Dev {
 		want = "dev"
@@ -194,7 +196,7 @@ func (d *doctor) checkSigningKey(ctx context.Context, f facts) (string, error) {
 		return "", skipped("nothing is signed in dev mode")
 	case err == nil && serving.Mode == "dev":
 		return "", errors.New("the server is in dev mode, and takes what nobody signed")
-	case errors.Is(err, inngest.StatusError(notServed)):
+	case errors.Is(err, notServed):
 		return "", skipped("the server serves no functions")
 	case err != nil && !errors.Is(err, inngest.ErrSigningKey):
 		return "", skipped("the server does not say in which mode it is")
