@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -348,14 +349,22 @@ func TestReconcileEvery(t *testing.T) {
 	for value, want := range map[string]time.Duration{
 		"30 4 * * *":       24 * time.Hour,
 		"*/5 * * * *":      5 * time.Minute,
-		"0 9-17 * * 1-5":   64 * time.Hour, // from Friday to Monday
+		"*/5 9-17 * * 1-5": 63*time.Hour + 5*time.Minute, // from Friday to Monday
 		"* * * * 1":        6*24*time.Hour + time.Minute,
+		"* * 1 * *":        30*24*time.Hour + time.Minute,
 		"TZ=UTC 0 0 1 * *": 31 * 24 * time.Hour,
+		"0 0 1 1 *":        365 * 24 * time.Hour,
 	} {
-		c, err := config.Load(env("CLERK_SECRET_KEY=sk_test_1", "RECONCILE_CRON="+value), "", everything)
-		if got := c.ReconcileEvery; err != nil || want != got {
-			t.Errorf("%s: want %v, got %v, error %v", value, want, got, err)
-		}
+		// Whenever the program is started.
+		synctest.Test(t, func(t *testing.T) {
+			for range 8 {
+				c, err := config.Load(env("CLERK_SECRET_KEY=sk_test_1", "RECONCILE_CRON="+value), "", everything)
+				if got := c.ReconcileEvery; err != nil || want != got {
+					t.Errorf("%s, on %v: want %v, got %v, error %v", value, time.Now(), want, got, err)
+				}
+				<-time.After(29 * time.Hour) // of a clock that does not wait
+			}
+		})
 	}
 }
 

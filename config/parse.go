@@ -50,12 +50,13 @@ func reconcileCron(c *Config, v string) bool {
 	if err != nil {
 		return false
 	}
-	at := s.Next(time.Now())
+	now := time.Now()
+	at := s.Next(now)
 	if at.IsZero() {
 		return false
 	}
-	const times = 400 // those of "every minute on one day of the month" reach the next month's
-	for range times {
+	// A year of them, or so many that even every minute of one day in the month reaches the next one.
+	for n := 0; n < 10_000 && (at.Before(now.AddDate(1, 0, 0)) || n == 0); n++ {
 		next := s.Next(at)
 		c.ReconcileEvery = max(c.ReconcileEvery, next.Sub(at))
 		at = next

@@ -15,6 +15,8 @@ func (l sdkLog) Handle(ctx context.Context, r slog.Record) error {
 	switch r.Message {
 	case "error calling function", "error registering functions":
 		return nil
+	case "could not send buffered message via API", "sent buffered message via API": // of Connect, and not marked so
+		return nil
 	}
 	return l.Handler.Handle(ctx, r)
 }

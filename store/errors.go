@@ -31,7 +31,8 @@ var (
 	errDuplicate = errors.New("duplicate key")
 )
 
-// Unreadable says that an error is about one document that this clerksync can't read: to try again will not help.
+// Unreadable says that an error is about one document that this clerksync can't read: to try again here will not help, though it may in a
+// newer one.
 func Unreadable(err error) bool { return errors.Is(err, ErrForeign) || errors.Is(err, ErrNewer) }
 
 // serverError is what the server answered, without its text: that quotes values of the document, such as the

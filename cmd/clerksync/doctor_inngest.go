@@ -81,7 +81,7 @@ func (d *doctor) checkApp(f facts) (string, error) {
 	case app.LatestSync.Error != "" || app.LatestSync.Status == "error":
 		return "", fmt.Errorf("the last sync went wrong: %s", printable(oneLine(app.LatestSync.Error)))
 	case app.Workers():
-		return d.cfg.Inngest.AppID + " is that of workers, whose /readyz says whether they are connected", nil
+		return "", skipped(d.cfg.Inngest.AppID + " is that of workers: whether one is connected, its /readyz and clerksync_worker_connected say")
 	case at == nil || at.Host == "":
 		return "", skipped("Inngest does not say where it finds the app")
 	case d.cfg.PublicURL != nil && at.Host != d.cfg.PublicURL.Host:

@@ -13,15 +13,14 @@ import (
 	"github.com/urfave/cli/v3"
 )
 
-const sdkTimeout = 10 * time.Second
-
 func main() {
 	// inngestgo registers the functions with the Dev Server through this client, and holds back every invocation
 	// until it has an answer. Without a limit, a Dev Server that hangs once would stop the functions for good.
-	http.DefaultClient.Timeout = sdkTimeout
+	http.DefaultClient.Timeout = 10 * time.Second
 	// What a worker could not answer by its connection, inngestgo brings to Inngest by a client of its own, without any limit.
+	// That of Clerk's API, 15 s for a whole answer, is the longest of those who use this transport.
 	if t, ok := http.DefaultTransport.(*http.Transport); ok {
-		t.ResponseHeaderTimeout = sdkTimeout
+		t.ResponseHeaderTimeout = 15 * time.Second
 	}
 	os.Exit(run(context.Background(), os.Args, os.Environ(), os.Stdin, os.Stdout, os.Stderr))
 }

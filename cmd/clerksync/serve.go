@@ -25,7 +25,7 @@ func (a *app) serveCommand() *cli.Command {
 		Description: "Serves the webhook bridge on POST /api/webhooks/clerk, the functions on /api/inngest, and\n" +
 			"/healthz, /readyz and /metrics. A file .env in the working directory is read too; the environment wins.\n\n" +
 			"With --no-functions it takes webhooks only, and needs neither database nor signing key: `clerksync worker` runs the functions.\n\n" +
-			variablesHelp(),
+			variablesHelp(config.Bridge|config.Functions),
 		Flags:  []cli.Flag{&cli.BoolFlag{Name: "no-functions", Usage: "take webhooks only"}},
 		Before: noArgs,
 		Action: func(ctx context.Context, c *cli.Command) error {
@@ -44,7 +44,7 @@ func (a *app) workerCommand() *cli.Command {
 		Description: "Connects to Inngest by a WebSocket and writes users to the database, beside `clerksync serve --no-functions`, so that webhooks and\n" +
 			"functions scale apart. Never beside a `clerksync serve` with functions: Inngest keeps one way to reach an app. Configured\n" +
 			"by environment and .env, as serve is; PORT serves /healthz, /readyz and /metrics.\n\n" +
-			variablesHelp(),
+			variablesHelp(config.Functions),
 		Before: noArgs,
 		Action: func(ctx context.Context, _ *cli.Command) error { return a.serve(ctx, config.Functions) },
 	}
