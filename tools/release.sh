@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The steps of a release that .goreleaser.yaml does not do, for .github/workflows/release.yml. See docs/releasing.md.
 #   release.sh licence ANSWER     whether somebody has said that the SSPL code may be handed on
-#   release.sh version TAG        whether TAG is a version, on main, and in CHANGELOG.md
+#   release.sh version TAG        whether TAG is a version, on main, in CHANGELOG.md, and the chart's
 #   release.sh notes TAG          prints TAG's section of CHANGELOG.md
 #   release.sh image TAG COMMIT NAME
 #                                 builds the image for all its systems, pushes it, and says its digest in $GITHUB_OUTPUT
@@ -31,6 +31,10 @@ version() {
   [[ $1 =~ ^v(0|[1-9][0-9]*)(\.(0|[1-9][0-9]*)){2}(-[0-9A-Za-z.-]+)?$ ]] || die "$1 is no version such as v1.2.3 or v1.2.3-rc.1"
   git merge-base --is-ancestor HEAD origin/main || die "$1 is not on main: what is released was tested there"
   notes "$1" >/dev/null
+  local field
+  for field in version appVersion; do
+    grep -qxF "$field: ${1#v}" deploy/helm/clerksync/Chart.yaml || die "the $field of deploy/helm/clerksync/Chart.yaml is not ${1#v}"
+  done
 }
 
 image() {

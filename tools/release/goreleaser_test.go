@@ -75,6 +75,9 @@ func TestGoreleaser(t *testing.T) {
 	if len(c.Builds) != 1 || len(c.Archives) != 1 || len(c.Before.Hooks) != 1 {
 		t.Fatalf("want one build, one kind of archive and one hook, got %d, %d, %d", len(c.Builds), len(c.Archives), len(c.Before.Hooks))
 	}
+	if r := c.Release; !r.Draft || !r.ReplaceExistingDraft {
+		t.Errorf("release: want a draft, which the workflow makes public when the image is pushed, got %+v", r)
+	}
 	build := c.Builds[0]
 	if _, err := os.Stat(root + build.Main + "/main.go"); err != nil {
 		t.Error(err)

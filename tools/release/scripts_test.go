@@ -106,7 +106,7 @@ func TestNotes(t *testing.T) {
 	}
 }
 
-func TestVersionIsOnMainAndInTheChangelog(t *testing.T) {
+func TestVersionIsOnMainInTheChangelogAndTheCharts(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	write(t, dir+"/tools/release.sh", read(t, "tools/release.sh"), 0o755)
@@ -118,16 +118,28 @@ func TestVersionIsOnMainAndInTheChangelog(t *testing.T) {
 			t.Fatalf("git %v: %v\n%s", args, err, out)
 		}
 	}
+	chart := func(version, appVersion string) {
+		t.Helper()
+		write(t, dir+"/deploy/helm/clerksync/Chart.yaml", "apiVersion: v2\nversion: "+version+"\nappVersion: "+appVersion+"\n", 0o644)
+	}
 	git("init", "-q")
 	git("commit", "-q", "--allow-empty", "-m", "one")
 	git("update-ref", "refs/remotes/origin/main", "HEAD")
 	for version, good := range map[string]bool{
 		"v1.2.0": true, "v1.2.0-rc.1": true, "v1.3.0": false, "1.2.0": false, "v1.2": false, "v01.2.0": false, "v1.2.0;id": false, "": false,
 	} {
+		chart(strings.TrimPrefix(version, "v"), strings.TrimPrefix(version, "v"))
 		if out, err := run(t, dir, nil, "tools/release.sh", "version", version); good != (err == nil) {
 			t.Errorf("%q: want good %v, got %v %s", version, good, err, out)
 		}
 	}
+	for _, versions := range [][2]string{{"1.1.0", "1.2.0"}, {"1.2.0", "1.1.0"}, {"1.2.0-rc.1", "1.2.0"}, {"11.2.0", "1.2.0"}, {"1.2.0", "v1.2.0"}, {"1.2.0", "1x2.0"}} {
+		chart(versions[0], versions[1])
+		if out, err := run(t, dir, nil, "tools/release.sh", "version", "v1.2.0"); err == nil || !strings.Contains(out, "Chart.yaml is not 1.2.0") {
+			t.Errorf("a chart of the version %v: want it refused, got %v %s", versions, err, out)
+		}
+	}
+	chart("1.2.0", "1.2.0")
 	git("commit", "-q", "--allow-empty", "-m", "two")
 	if out, err := run(t, dir, nil, "tools/release.sh", "version", "v1.2.0"); err == nil || !strings.Contains(out, "not on main") {
 		t.Errorf("a commit that is not on main: want it refused, got %v %s", err, out)

@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -21,9 +22,11 @@ type step struct {
 type workflow struct {
 	Permissions map[string]string
 	Jobs        map[string]struct {
-		Uses    string
-		Timeout int `yaml:"timeout-minutes"`
-		Steps   []step
+		Uses        string
+		Needs       []string
+		Permissions map[string]string
+		Timeout     int `yaml:"timeout-minutes"`
+		Steps       []step
 	}
 	Runs struct{ Steps []step }
 }
@@ -103,6 +106,27 @@ func TestWorkflowsAskForLittle(t *testing.T) {
 				t.Errorf("%s: want a checkout that keeps no credentials", path)
 			}
 		}
+	}
+}
+
+// The draft is made public by a job of its own, after archives and image, and by no other.
+func TestReleaseIsPublicWhenAllIsThere(t *testing.T) {
+	t.Parallel()
+	const publish = `gh release edit "$GITHUB_REF_NAME" --draft=false`
+	found := 0
+	for name, j := range workflows(t)[".github/workflows/release.yml"].Jobs {
+		for _, s := range j.Steps {
+			if !strings.Contains(s.Run, "gh release") {
+				continue
+			}
+			found++
+			if s.Run != publish || !slices.Equal(j.Needs, []string{"archives", "image"}) || len(j.Permissions) != 1 || j.Permissions["contents"] != "write" {
+				t.Errorf("%s: want %s after archives and image, with permission to write contents and no other, got %+v", name, publish, j)
+			}
+		}
+	}
+	if found != 1 {
+		t.Errorf("want one step that makes the release public, found %d", found)
 	}
 }
 
