@@ -117,14 +117,14 @@ func (f *fleet) startProxy() {
 }
 
 // startQueue starts Inngest with the environment of deploy/compose.yaml, and waits until it has the functions. Only how often it
-// looks and tries again is quicker here.
+// looks into its queue and tries again is quicker here.
 func (f *fleet) startQueue() {
 	f.t.Helper()
 	_, port, _ := strings.Cut(strings.TrimPrefix(f.devURL, "http://"), ":")
 	f.dev = start(f.t, []string{
 		"EXPERIMENTAL_KEY_QUEUES_ENABLE=true", "INNGEST_SDK_URL=" + f.inside + "/api/inngest", "INNGEST_EVENT_KEY=" + fleetEventKey,
 		"INNGEST_SIGNING_KEY=" + fleetSigningKey, "INNGEST_POSTGRES_URI=" + startPostgres(f.t), "INNGEST_REDIS_URI=" + startRedis(f.t),
-	}, inngest, "start", "--poll-interval", "60", "--tick", "50", "--retry-interval", "1", "--host", "127.0.0.1", "--port", port,
+	}, inngest, "start", "--tick", "50", "--retry-interval", "1", "--host", "127.0.0.1", "--port", port,
 		"--connect-gateway-port", freePort(f.t), "--connect-gateway-grpc-port", freePort(f.t), "--connect-executor-grpc-port", freePort(f.t))
 	f.dev.listens(f.devURL+"/health", http.StatusOK)
 	f.awaitFunctions()

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 )
@@ -35,9 +36,21 @@ func TestCaddyfile(t *testing.T) {
 		!strings.HasPrefix(got[1], "handle @webhook { reverse_proxy {") || got[2] != "handle { respond 404 }" {
 		t.Errorf("want the webhook passed on and 404 for the rest, got %q", got)
 	}
-	for _, want := range []string{fmt.Sprintf("dynamic a { name clerksync port %d ", port), " lb_try_duration "} {
-		if !strings.Contains(got[1], want) {
-			t.Errorf("want %s, got %s", want, got[1])
+	if want := fmt.Sprintf("dynamic a { name clerksync port %d ", port); !strings.Contains(got[1], want) {
+		t.Errorf("want %s, got %s", want, got[1])
+	}
+	// A try that begins when the tries are over still connects and waits for its answer.
+	var longest time.Duration
+	for _, option := range []string{"lb_try_duration", "dial_timeout", "response_header_timeout"} {
+		_, value, _ := strings.Cut(got[1], " "+option+" ")
+		value, _, _ = strings.Cut(value, " ")
+		d, err := time.ParseDuration(value)
+		if err != nil {
+			t.Errorf("%s: %v", option, err)
 		}
+		longest += d
+	}
+	if longest >= svixWaits {
+		t.Errorf("want an answer before Svix gives up after %v, it may take %v", svixWaits, longest)
 	}
 }

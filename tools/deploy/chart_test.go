@@ -23,6 +23,9 @@ import (
 	core "k8s.io/api/core/v1"
 	networking "k8s.io/api/networking/v1"
 	policy "k8s.io/api/policy/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/dynamic/fake"
 	"sigs.k8s.io/yaml"
 )
 
@@ -44,6 +47,9 @@ replicas: 4
 env: {LOG_LEVEL: debug}
 ingress: {enabled: true, host: sync.example.com}
 serviceMonitor: {enabled: true}`,
+	"another port": `
+existingSecret: clerksync
+service: {port: 8080}`,
 	"workers, scaled": `
 existingSecret: clerksync
 worker: {enabled: true}
@@ -73,8 +79,23 @@ func values(t *testing.T, text string) map[string]any {
 	return v
 }
 
-// render is what `helm install` would send, by the template's file name.
-func render(t *testing.T, text string) (map[string]string, error) {
+// cluster is what `lookup` asks, with the Deployments that run there.
+type cluster []*apps.Deployment
+
+func (c cluster) GetClientFor(string, string) (dynamic.NamespaceableResourceInterface, bool, error) {
+	scheme := runtime.NewScheme()
+	if err := apps.AddToScheme(scheme); err != nil {
+		return nil, false, err
+	}
+	var all []runtime.Object
+	for _, d := range c {
+		all = append(all, d)
+	}
+	return fake.NewSimpleDynamicClient(scheme, all...).Resource(apps.SchemeGroupVersion.WithResource("deployments")), true, nil
+}
+
+// render is what `helm install` would send, or `helm upgrade` where something is running, by the template's file name.
+func render(t *testing.T, text string, running ...*apps.Deployment) (map[string]string, error) {
 	t.Helper()
 	c, err := loader.Load(chart)
 	if err != nil {
@@ -84,7 +105,7 @@ func render(t *testing.T, text string) (map[string]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	files, err := engine.Render(c, v)
+	files, err := engine.RenderWithClientProvider(c, v, cluster(running))
 	if err != nil {
 		return nil, err
 	}
@@ -152,9 +173,9 @@ func decode[T any](into **T) func([]byte) error {
 	}
 }
 
-func objects(t *testing.T, text string) manifests {
+func objects(t *testing.T, text string, running ...*apps.Deployment) manifests {
 	t.Helper()
-	files, err := render(t, text)
+	files, err := render(t, text, running...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -245,6 +266,7 @@ func TestChartMakes(t *testing.T) {
 	scalers := []string{"HorizontalPodAutoscaler server", "HorizontalPodAutoscaler worker"}
 	want := map[string][]string{
 		"as it is":        slices.Concat(server, both[:1], both[2:]),
+		"another port":    slices.Concat(server, both[:1], both[2:]),
 		"public":          slices.Concat(server, []string{"Ingress"}),
 		"workers":         slices.Concat(server, worker, both, []string{"Ingress", "ServiceMonitor"}),
 		"workers, scaled": slices.Concat(server, worker, both, scalers),
@@ -443,6 +465,26 @@ func TestChartHangsTogether(t *testing.T) {
 	if m := objects(t, valueSets["everything"]); m.Deployment.Labels["app.kubernetes.io/version"] != "1.2.3" || !strings.HasSuffix(m.Deployment.Spec.Template.Spec.Containers[0].Image, ":1.2.3") {
 		t.Errorf("want the image's tag, got %v", m.Deployment.Labels)
 	}
+	// tools/release.sh pushes v1.2.3 for the version 1.2.3.
+	version := found(t, chart+"/Chart.yaml", `(?m)^appVersion: (\d.*)$`)[0]
+	if m := objects(t, valueSets["as it is"]); !strings.HasSuffix(m.Deployment.Spec.Template.Spec.Containers[0].Image, ":v"+version) {
+		t.Errorf("want the image of the release v%s, got %s", version, m.Deployment.Spec.Template.Spec.Containers[0].Image)
+	}
+}
+
+// Where autoscaling is enabled on a running release, as many go on running as did.
+func TestChartKeepsTheReplicasThatRun(t *testing.T) {
+	t.Parallel()
+	before := objects(t, valueSets["workers"])
+	var running []*apps.Deployment
+	for _, c := range before.components() {
+		c.Deployment.Namespace = "auth"
+		running = append(running, c.Deployment)
+	}
+	after := objects(t, valueSets["workers, scaled"], running...)
+	if server, worker := after.Deployment.Spec.Replicas, after.Worker.Deployment.Spec.Replicas; !is(server, 4) || !is(worker, 3) {
+		t.Errorf("want 4 servers and 3 workers, as before, got %v, %v", server, worker)
+	}
 }
 
 func within(part, all map[string]string) bool {
@@ -471,7 +513,7 @@ func TestChartExposesTheWebhookAlone(t *testing.T) {
 		if !slices.Equal(want, got) {
 			t.Errorf("%s: want %v, got %v", name, want, got)
 		}
-		if url := map[string]string{"everything": "http://sync-clerksync.auth.svc:80", "public": "https://sync.example.com"}[name]; url == "" {
+		if url := map[string]string{"everything": "http://sync-clerksync.auth.svc", "public": "https://sync.example.com"}[name]; url == "" {
 			if strings.Contains(m.text, "PUBLIC_URL") || strings.Contains(m.Notes, inngestPath) {
 				t.Errorf("%s: want nobody to call the functions, got\n%s", name, m.Notes)
 			}
@@ -482,8 +524,12 @@ func TestChartExposesTheWebhookAlone(t *testing.T) {
 			t.Errorf("%s: want the webhook's URL in the notes, got\n%s", name, m.Notes)
 		}
 	}
-	if m := objects(t, valueSets["as it is"]); m.Service.Spec.Type != core.ServiceTypeClusterIP {
+	m := objects(t, valueSets["another port"])
+	if m.Service.Spec.Type != core.ServiceTypeClusterIP {
 		t.Errorf("want a Service for inside, got %s", m.Service.Spec.Type)
+	}
+	if url := "http://sync-clerksync.auth.svc:8080"; m.Service.Spec.Ports[0].Port != 8080 || !strings.Contains(m.text, "value: "+url+"\n") {
+		t.Errorf("want the functions at %s, got\n%s", url, m.text)
 	}
 }
 

@@ -2,6 +2,9 @@ package deploy
 
 import (
 	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -162,6 +165,52 @@ func TestComposePublishesTheProxyAlone(t *testing.T) {
 	}
 }
 
+// What redis and mongosh are called with, by programs in their places that only listen: no password is among the arguments, which
+// everybody on the machine can read, and Redis takes the place of its shell, so that a stop reaches it.
+func TestComposePassesNoPasswordAsArgument(t *testing.T) {
+	t.Parallel()
+	p := compose(t)
+	dir := t.TempDir()
+	for _, name := range []string{"redis-server", "mongosh"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte("#!/bin/sh\necho $$ \"$@\"\necho +\ncat\n"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	listen := func(script string) (pid int, args, stdin string) {
+		t.Helper()
+		cmd := exec.CommandContext(t.Context(), "sh", "-c", script)
+		cmd.Env = []string{"PATH=" + dir + ":" + os.Getenv("PATH"), "REDIS_PASSWORD=hunter2", "MONGO_INITDB_ROOT_PASSWORD=hunter2"}
+		out, err := cmd.Output()
+		if err != nil {
+			t.Fatal(err)
+		}
+		args, stdin, _ = strings.Cut(string(out), "+\n")
+		if strings.Contains(args, "hunter2") {
+			t.Errorf("want no password among the arguments, got %s", args)
+		}
+		if strings.HasPrefix(args, fmt.Sprint(cmd.Process.Pid, " ")) {
+			pid = cmd.Process.Pid
+		}
+		return pid, args, stdin
+	}
+	redis := p.Services["redis"].Command
+	if len(redis) != 3 || !slices.Equal(redis[:2], []string{"sh", "-c"}) {
+		t.Fatalf("want a command of a shell, got %q", redis)
+	}
+	pid, args, stdin := listen(redis[2])
+	want := "requirepass \"hunter2\"\nappendonly yes\nappendfsync always\nmaxmemory-policy noeviction\n"
+	if pid == 0 || !strings.HasSuffix(args, " -\n") || want != stdin {
+		t.Errorf("want Redis in the shell's place, with its configuration %q on stdin, got %s %q", want, args, stdin)
+	}
+	health := p.Services["mongodb"].HealthCheck.Test
+	if len(health) != 2 || health[0] != "CMD-SHELL" {
+		t.Fatalf("want a health check of a shell, got %q", health)
+	}
+	if _, args, _ := listen(health[1]); !strings.Contains(args, `.auth("root", process.env.MONGO_INITDB_ROOT_PASSWORD)`) || !strings.Contains(args, "rs.initiate(") {
+		t.Errorf("want mongosh to take the password from its environment, and to make the replica set, got %s", args)
+	}
+}
+
 func TestComposeAgreesWithTheProgram(t *testing.T) {
 	t.Parallel()
 	p := compose(t)
@@ -191,6 +240,7 @@ func TestComposeAgreesWithTheProgram(t *testing.T) {
 		{"event key", value(app, "INNGEST_API_KEY"), value(queue, "INNGEST_EVENT_KEY")},
 		{"signing key", value(app, "INNGEST_SIGNING_KEY"), value(queue, "INNGEST_SIGNING_KEY")},
 		{"dev mode", "", value(app, "INNGEST_DEV")},
+		{"command of Inngest", "inngest start", strings.Join(queue.Command, " ")}, // it has no use for --poll-interval
 		{"version of Inngest", found(t, "../inngest/go.mod", `github.com/inngest/inngest (v\S+)`)[0], strings.TrimPrefix(queue.Image, "inngest/inngest:")},
 		{"version of Caddy", found(t, "go.mod", `github.com/caddyserver/caddy/v2 v(\S+)`)[0], strings.TrimPrefix(p.Services["proxy"].Image, "caddy:")},
 		{"user of clerksync", found(t, "../../Dockerfile", `(?m)^USER (\S+)`)[0], app.User},

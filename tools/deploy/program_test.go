@@ -16,6 +16,8 @@ const (
 	inngestPath = "/api/inngest"
 	// stopsWithin is the contract's: all that is in flight ends in this time.
 	stopsWithin = 15 * time.Second
+	// svixWaits is how long Svix waits for an answer to a webhook.
+	svixWaits = 15 * time.Second
 )
 
 func read(t *testing.T, path string) string {

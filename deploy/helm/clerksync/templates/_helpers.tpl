@@ -8,9 +8,14 @@ app.kubernetes.io/name: {{ .Chart.Name }}
 app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end }}
 
+{{/* The image's: a release's image has the tag of the release, v1.2.3. */}}
+{{- define "clerksync.tag" -}}
+{{ .Values.image.tag | default (printf "v%s" .Chart.AppVersion) }}
+{{- end }}
+
 {{- define "clerksync.labels" -}}
 {{ include "clerksync.instance" . }}
-app.kubernetes.io/version: {{ .Values.image.tag | default .Chart.AppVersion | quote }}
+app.kubernetes.io/version: {{ include "clerksync.tag" . | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 {{- end }}
@@ -49,6 +54,7 @@ server{{ if .Values.worker.enabled }} worker{{ end }}
 {{- end }}
 {{- end }}
 
+{{/* Without a default port, which Inngest leaves out, too: clerksync doctor compares the two. */}}
 {{- define "clerksync.url" -}}
-{{- if and .Values.ingress.enabled .Values.ingress.inngest }}https://{{ .Values.ingress.host }}{{ else }}http://{{ include "clerksync.name" . }}.{{ .Release.Namespace }}.svc:{{ .Values.service.port }}{{ end }}
+{{- if and .Values.ingress.enabled .Values.ingress.inngest }}https://{{ .Values.ingress.host }}{{ else }}http://{{ include "clerksync.name" . }}.{{ .Release.Namespace }}.svc{{ if ne (int .Values.service.port) 80 }}:{{ .Values.service.port }}{{ end }}{{ end }}
 {{- end }}
