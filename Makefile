@@ -41,8 +41,8 @@ inngest: ## the Inngest Dev Server, for dev and test
 	@tools/inngest/install.sh
 
 .PHONY: test
-test: inngest ## all tests, with the race detector
-	go test -race -timeout 12m ./...
+test: inngest ## all tests, with the race detector, and vet
+	go test -race -vet=all -timeout 12m ./...
 
 .PHONY: e2e
 e2e: inngest ## only the tests of the finished binary against real servers
@@ -98,18 +98,14 @@ docs: ## the tables and pictures of docs/architecture.md (a changed Mermaid diag
 
 .PHONY: deploy
 deploy: ## the files of deploy/, by the engines that they are for: Prometheus, Compose, Caddy, Helm
-	go vet -C tools/deploy .
-	go test -C tools/deploy -count=1 . # Go's cache does not see files outside of the module
+	go test -C tools/deploy -vet=all -count=1 . # Go's cache does not see files outside of the module
 
 .PHONY: release-check
 release-check: ## .goreleaser.yaml, the workflows, and what the image is built from
-	go vet -C tools/release .
-	go test -C tools/release -count=1 . # go test does not see that what lies outside of the module has changed
+	go test -C tools/release -vet=all -count=1 . # go test does not see that what lies outside of the module has changed
 
 .PHONY: lint
-lint: ## linters with and without the dev command, vet, format, workflows, shell scripts
-	go vet ./...
-	go vet -C tools/bench ./...
+lint: ## linters with and without the dev command, format, workflows, shell scripts
 	$(tool) golangci-lint run
 	$(tool) golangci-lint run --build-tags nodev
 	cd tools/bench && go tool -modfile=../go.mod golangci-lint run --config ../../.golangci.yml --build-tags profile

@@ -56,7 +56,7 @@ func reconcileCron(c *Config, v string) bool {
 		return false
 	}
 	// A year of them, or so many that even every minute of one day in the month reaches the next one.
-	for n := 0; n < 10_000 && (at.Before(now.AddDate(1, 0, 0)) || n == 0); n++ {
+	for n := 0; n < 5_000 && (at.Before(now.AddDate(1, 0, 0)) || n == 0); n++ {
 		next := s.Next(at)
 		c.ReconcileEvery = max(c.ReconcileEvery, next.Sub(at))
 		at = next

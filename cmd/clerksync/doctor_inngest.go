@@ -84,7 +84,7 @@ func (d *doctor) checkApp(f facts) (string, error) {
 		return "", skipped(d.cfg.Inngest.AppID + " is that of workers: whether one is connected, its /readyz and clerksync_worker_connected say")
 	case at == nil || at.Host == "":
 		return "", skipped("Inngest does not say where it finds the app")
-	case d.cfg.PublicURL != nil && at.Host != d.cfg.PublicURL.Host:
+	case d.cfg.PublicURL != nil && hostOf(at) != hostOf(d.cfg.PublicURL):
 		return "", fmt.Errorf("inngest calls the app at %s, and PUBLIC_URL is %s", printable(at.Host), d.cfg.PublicURL.Host)
 	}
 	return fmt.Sprintf("%s is synced, at %s", d.cfg.Inngest.AppID, printable(at.Host)), nil
@@ -141,6 +141,18 @@ func (d *doctor) readServing(ctx context.Context, f facts) (inngest.Serving, err
 	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
 	return d.inngest.Serving(ctx, s.url)
+}
+
+// hostOf leaves a default port out, as Inngest does of what it keeps.
+func hostOf(u *url.URL) string {
+	switch u.Scheme {
+	case "http":
+		return strings.TrimSuffix(u.Host, ":80")
+	case "https":
+		return strings.TrimSuffix(u.Host, ":443")
+	default:
+		return u.Host
+	}
 }
 
 // Remedies where webhooks and functions are not the work of one program.

@@ -198,6 +198,7 @@ func TestDoctorFindsWhatIsIll(t *testing.T) {
 		{name: "the app is archived", at: "GET /v2/apps/glowup-app", answer: answer(200, `{"data":{"isArchived":true}}`), check: "app", state: fail, detail: "archived", remedy: "sync"},
 		{name: "the last sync went wrong", at: "GET /v2/apps/glowup-app", answer: answer(200, "{\"data\":{\"latestSync\":{\"error\":\"un\\u001b[2Jreachable\"}}}"), check: "app", state: fail, detail: "went wrong: un [2Jreachable", remedy: "sync"},
 		{name: "the app is synced elsewhere", environ: []string{"PUBLIC_URL=https://other.example.com"}, check: "app", state: fail, detail: "at sync.example.com, and PUBLIC_URL is other.example.com", remedy: "sync"},
+		{name: "PUBLIC_URL names the default port", environ: []string{"PUBLIC_URL=https://sync.example.com:443"}, check: "app", state: pass, detail: "synced, at sync.example.com"},
 		{name: "it is not said where", at: "GET /v2/apps/glowup-app", answer: answer(200, `{"data":{}}`), check: "app", state: skip, detail: "where it finds"},
 		{name: "a function is missing", at: "GET /v2/apps/glowup-app/functions", answer: answer(200, functionList(inngest.SyncUser, inngest.UpdateUser, inngest.KeepDeadLetters, inngest.SweepExpired, inngest.ReconcileUsers)), check: "functions", state: fail, detail: "not registered: delete-user-with-clerk", remedy: "sync"},
 		{name: "there are none", at: "GET /v2/apps/glowup-app/functions", answer: answer(200, `{"metadata":{}}`), check: "functions", state: fail, detail: "not registered: sync-user-from-clerk, update", remedy: "sync"},
