@@ -214,18 +214,7 @@ func TestSelfHostedInngest(t *testing.T) {
 		t.Errorf("want no document, got %v", doc)
 	}
 	// Who has no key makes the server tell nobody anything.
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodPut, w.appURL+"/api/inngest", http.NoBody)
-	if err != nil {
-		t.Fatal(err)
-	}
-	resp, err := client.Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	resp.Body.Close()
-	if want, got := http.StatusUnauthorized, resp.StatusCode; want != got {
-		t.Errorf("an unsigned request to sync: want status %d, got %d", want, got)
-	}
+	w.register(http.StatusUnauthorized)
 }
 
 func TestDoctorOfWorkers(t *testing.T) {
@@ -248,7 +237,7 @@ func TestDoctorOfWorkers(t *testing.T) {
 	w.app.listens(w.appURL+"/readyz", http.StatusOK)
 	w.doctor().want(t, "functions in both", usual("fail"))
 
-	w.register() // with the server's URL
+	w.register(http.StatusOK) // with the server's URL
 	w.app.kill()
 	w.apart = true
 	w.startApp()

@@ -196,7 +196,7 @@ func TestReconcileOnSchedule(t *testing.T) {
 	w.app.kill()
 	w.env = w.env[:2]
 	w.startApp()
-	w.register()
+	w.register(http.StatusOK)
 	waitFor(t, "the function to be gone", func() bool {
 		text := triggers(w)
 		return !strings.Contains(text, "reconcile-users") && strings.Contains(text, "sync-user-from-clerk")
